@@ -1,0 +1,110 @@
+"""Block means of a drawn mask, sorted by latents and by degrees, without a copy of the mask."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from numerics.histogram import overlap_lengths
+from numerics.masks_stream import MaskStream, positive_integer
+
+if TYPE_CHECKING:
+    from theory.saliency import SaliencyModel
+
+__all__ = ["StreamedHistogram", "stream_histogram"]
+
+
+@dataclass(frozen=True)
+class StreamedHistogram:
+    """Block means of one drawn mask, both float64 arrays of shape (k, k), ``(target, source)``.
+
+    ``latent``: rows and columns in the order of their positions. ``degree``: in the order of
+    their degrees, ascending, ties by index (sorting and smoothing, [A] Section 4.3). Cells are
+    equal parts of the unit square, as in :mod:`numerics.histogram`.
+    """
+
+    latent: NDArray[np.float64]
+    degree: NDArray[np.float64]
+    threshold: float
+    kept: int
+
+
+def _row_cells(
+    mask: NDArray[np.bool_], order: NDArray[np.integer], k: int, jobs: int
+) -> NDArray[np.int64]:
+    """Rows in an order, summed over ``k`` equal cells in units of 1/(n k); shape (k, d).
+
+    Whole rows are added as bytes, 255 at a time, which is as fast as memory gives them; rows
+    that straddle two cells count in each with their part.
+    """
+    n = len(mask)
+
+    def cell(index: int) -> NDArray[np.int64]:
+        left, right = index * n, (index + 1) * n  # row i covers [i k, (i + 1) k]
+        first, last = -(-left // k), right // k
+        total = np.zeros(mask.shape[1], dtype=np.int64)
+        for start in range(first, last, 255):
+            rows = mask[order[start : min(start + 255, last)]].view(np.uint8)
+            total += np.add.reduce(rows, axis=0, dtype=np.uint8)
+        total *= k
+        for row in {left // k, (right - 1) // k} - set(range(first, last)):
+            part = min((row + 1) * k, right) - max(row * k, left)
+            total += part * mask[order[row]]
+        return total
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return np.stack(list(pool.map(cell, range(k))))
+
+
+def _block_means(
+    row_cells: NDArray[np.int64], order: NDArray[np.integer], n: int
+) -> NDArray[np.float64]:
+    """Block means from sums over row cells, (k, d), and an order of the columns.
+
+    All sums are integers below 2^53, so they are exact in float64.
+    """
+    k, d = row_cells.shape
+    sums = row_cells[:, order].astype(np.float64) @ overlap_lengths(d, k).T
+    means: NDArray[np.float64] = sums / (float(n) * float(d))
+    return means
+
+
+def _ascending(values: NDArray[Any]) -> NDArray[np.int64]:
+    return np.argsort(values, kind="stable")
+
+
+def stream_histogram(
+    model: SaliencyModel,
+    n: int,
+    d: int,
+    density: float,
+    seed: int,
+    k: int = 64,
+    *,
+    positions: str = "grid",
+    columns: str = "random",
+    dtype: torch.dtype = torch.float32,
+    tile: int | None = None,
+    jobs: int | None = None,
+) -> StreamedHistogram:
+    """The k×k block means of the mask that :func:`numerics.masks.draw` draws.
+
+    Nothing of size (n, d) is held but the mask itself, one byte an entry. Parameters as in
+    ``draw``; ``k`` is positive. Raises like it. The result is exactly that of
+    :func:`numerics.histogram.sas` and :func:`numerics.histogram.block_means`.
+    """
+    positive_integer("k", k)
+    stream = MaskStream(model, n, d, density, seed, positions, columns, dtype, tile, jobs)
+    mask, threshold = stream.run()
+    cells = _row_cells(mask, _ascending(stream.v), k, stream.jobs)
+    latent = _block_means(cells, _ascending(stream.u), n)
+    row_degrees = np.array([np.count_nonzero(row) for row in mask])
+    col_degrees = cells.sum(axis=0)  # times k, since the cells' parts of a row add up to k
+    cells = _row_cells(mask, _ascending(row_degrees), k, stream.jobs)
+    degree = _block_means(cells, _ascending(col_degrees), n)
+    return StreamedHistogram(latent, degree, threshold, stream.kept)

@@ -1,0 +1,20 @@
+"""The claims of the project, one module per subject.
+
+To add a claim, write a module here (or add to one) and name it in `MODULES`. Claims may depend
+only on claims of modules further up.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from verify.claim import REGISTRY, Registry
+
+MODULES: tuple[str, ...] = ("factorised", "theorem47", "graphons", "figures")
+
+
+def load() -> Registry:
+    """Import every claim module and return the registry they filled."""
+    for name in MODULES:
+        import_module(f"{__name__}.{name}")
+    return REGISTRY

@@ -1,0 +1,160 @@
+"""The HTML report: one page that needs no network, made from a run."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from verify import graph, ledger, markup, plots
+from verify.claim import Claim
+from verify.files import write_atomically
+from verify.outcome import Evidence, Outcome, Verdict, finite_or_none
+from verify.progress import why_not
+from verify.runner import Run
+
+PAGE = "index.html"
+LARGEST_SVG = 300_000  # bytes; beyond this a bitmap is smaller and drawn faster
+SIGNS = {"=": "", "<=": "≤ ", ">=": "≥ "}
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the template needs of one claim. Texts are HTML."""
+
+    claim: Claim
+    outcome: Outcome
+    statement: str
+    hypotheses: tuple[str, ...]
+    explanation: str
+    figure: str
+    figure_error: str
+
+    @property
+    def source(self) -> str:
+        """Paper and item."""
+        return (
+            self.claim.item
+            if self.claim.paper == "own"
+            else (f"[{self.claim.paper}] {self.claim.item}")
+        )
+
+    @property
+    def why(self) -> str:
+        """Why it is not as recorded; empty if it is."""
+        return "" if self.outcome.as_recorded else why_not(self.outcome)
+
+    @property
+    def mutants_refuted(self) -> int:
+        """How many mutants are refuted."""
+        return sum(m.verdict is Verdict.REFUTED for m in self.outcome.mutants)
+
+    @property
+    def statistical(self) -> bool:
+        """Whether some evidence is statistical."""
+        return any(item.kind == "statistical" for item in self.outcome.evidence)
+
+
+def write(run: Run, folder: str | PathLike[str], registry: Iterable[Claim] | None = None) -> Path:
+    """Write ``index.html`` into `folder` and return its path.
+
+    registry: all claims of the project, for the ledger's coverage (default: those of the run).
+    """
+    return write_atomically(Path(folder) / PAGE, render(run, registry))
+
+
+def render(run: Run, registry: Iterable[Claim] | None = None) -> str:
+    """The page as text."""
+    sections = [section(c, o) for c, o in zip(run.claims, run.outcomes, strict=True)]
+    covered = ledger.coverage(run.claims if registry is None else registry)
+    tally = Counter(str(outcome.verdict) for outcome in run.outcomes)
+    mutants = [mutant for outcome in run.outcomes for mutant in outcome.mutants]
+    return _template().render(
+        environment=run.environment,
+        sections=sections,
+        surprises=[item for item in sections if item.why],
+        counts={str(verdict): tally[str(verdict)] for verdict in Verdict},
+        mutants={
+            "total": len(mutants),
+            "refuted": sum(mutant.verdict is Verdict.REFUTED for mutant in mutants),
+        },
+        seconds=duration(sum(outcome.seconds for outcome in run.outcomes)),
+        ledger=covered,
+        covered=sum(not entry.is_open for entry in covered),
+        verdicts={outcome.claim_id: str(outcome.verdict) for outcome in run.outcomes},
+        graph=graph.svg(run.claims, run.outcomes),
+    )
+
+
+def section(claim: Claim, outcome: Outcome) -> Section:
+    """Texts as HTML and the figure as a data address. A failing figure is said to fail."""
+    address, error = "", ""
+    try:
+        drawn = plots.figure(claim, outcome)
+        address = "" if drawn is None else data_address(drawn)
+    except Exception as problem:  # one bad figure must not cost the report
+        error = f"{type(problem).__name__}: {problem}"
+    return Section(
+        claim=claim,
+        outcome=outcome,
+        statement=markup.to_html(claim.statement),
+        hypotheses=tuple(markup.inline(text) for text in claim.hypotheses),
+        explanation=markup.to_html(claim.explanation),
+        figure=address,
+        figure_error=error,
+    )
+
+
+def data_address(drawn: plots.Figure) -> str:
+    """A figure as a ``data:`` address: SVG, or PNG where that would be very large."""
+    svg = plots.to_svg(drawn)
+    kind, data = ("svg+xml", svg) if len(svg) <= LARGEST_SVG else ("png", plots.to_png(drawn))
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def number(value: float | None) -> str:
+    """Four significant digits; a dash for what is unknown or infinite."""
+    found = finite_or_none(value)
+    return "–" if found is None else f"{found:.4g}"
+
+
+def interval(item: Evidence) -> str:
+    """``[low, high]``, or a dash."""
+    if finite_or_none(item.low) is None or finite_or_none(item.high) is None:
+        return "–"
+    return f"[{number(item.low)}, {number(item.high)}]"
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _predicted(item: Evidence) -> str:
+    return "–" if item.predicted is None else SIGNS[item.relation] + number(item.predicted)
+
+
+def _template() -> Any:
+    environment = Environment(
+        loader=PackageLoader("verify"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    environment.filters.update(
+        number=number,
+        interval=interval,
+        predicted=_predicted,
+        replicates=lambda item: "–" if item.replicates is None else str(item.replicates),
+        step_statement=markup.statement,
+        words=markup.inline,
+    )
+    return environment.get_template("report.html.j2")

@@ -1,0 +1,1 @@
+"""Trials: what is measured on one independently seeded network or mask, one subject per file."""
