@@ -66,7 +66,7 @@ $(KERNEL): | $(BIN)/python
 
 book: $(VENV)/.installed-book $(KERNEL)  ## build the book from nothing, warnings as errors
 	@rm -rf book/_build
-	@IPYTHONDIR=$(CURDIR)/$(VENV)/ipython \
+	@IPYTHONDIR=$(CURDIR)/$(VENV)/ipython GRAPHONLIMIT_BOOK=$(CURDIR)/book/_build/outcomes \
 		GRAPHONLIMIT_STORE=$${GRAPHONLIMIT_STORE:-$(CURDIR)/.graphonlimit/trials.sqlite} \
 		$(BIN)/jupyter-book build -W -n --keep-going book $(ARGS)
 	@$(BIN)/python tools/check_offline.py book/_build/html

@@ -1,9 +1,10 @@
 """Gradients and Hessian–vector products of one-hidden-layer networks, streamed over samples.
 
 Two ways to the same numbers. ``"autograd"`` is automatic differentiation and the reference.
-``"closed"`` writes the passes out as matrix products; it is several times faster, because it
-builds no graph and, for the Hessian, differentiates the backward pass in one direction by hand.
-A test holds the second to the first.
+``"closed"`` writes the passes out as matrix products in pieces that stay in the cache, builds no
+graph, and for the Hessian differentiates the backward pass in one direction by hand. It takes
+about two thirds of the time for a gradient and half for a Hessian–vector product. A test holds
+it to the reference.
 
 With ``z = s_in x Wᵀ``, ``h = σ(z)``, ``f = s_out h aᵀ`` and ``e = ∂ℒ/∂f``:
 

@@ -45,7 +45,6 @@ ENTIRE: Final = {
     sp.sech: "sech",
     sp.erfi: "erfi",
     sp.gamma: "gamma",
-    sp.digamma: "digamma",
 }
 
 INSIDE: Final[dict[Any, tuple[str, Callable[[acb], bool]]]] = {
@@ -130,12 +129,26 @@ def _beta_regularized(args: list[Ball], analytic: bool, regularized: bool = True
             if point <= 0:
                 ends.append(arb(0))
             else:
-                capped = point if point < 1 else arb(1)
-                ends.append(capped.beta_lower(first, second, regularized=regularized))
+                ends.append(_incomplete(first, second, point if point < 1 else arb(1), regularized))
         return ends[0].union(ends[1])
 
     start = low * 0 if low == 0 else below(low)
     return below(high) - start
+
+
+def _incomplete(first: arb, second: arb, x: arb, regularized: bool) -> arb:
+    """``B_x`` or ``I_x``; flint's series fails near one, where ``I_x(a, b) = 1 - I_{1-x}(b, a)``."""
+    if not (regularized and 2 * x > 1):
+        return x.beta_lower(first, second, regularized=regularized)
+    rest = 1 - x
+    return 1 - rest.beta_lower(second, first, regularized=True) if rest > 0 else arb(1)
+
+
+def _polygamma(args: list[Ball], analytic: bool) -> Ball:
+    order, x = args
+    if order == 0:
+        return x.digamma()
+    return acb(x).polygamma(order).real if isinstance(x, arb) else x.polygamma(order)
 
 
 def _beta(args: list[Ball], analytic: bool) -> Ball:
@@ -189,6 +202,7 @@ GENERAL: Final[dict[Any, Callable[[list[Ball], bool], Ball]]] = {
     sp.betainc_regularized: _beta_regularized,
     sp.betainc: lambda args, analytic: _beta_regularized(args, analytic, regularized=False),
     sp.beta: _beta,
+    sp.polygamma: _polygamma,
     sp.erf: lambda args, analytic: _erf("erf")(args[0]),
     sp.erfc: lambda args, analytic: _erf("erfc")(args[0]),
     sp.erf2: lambda args, analytic: args[1].erf() - args[0].erf(),

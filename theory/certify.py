@@ -90,7 +90,7 @@ def enclose(expr: Any, env: Mapping[sp.Symbol, Any] | None = None, prec: int = 1
         with precision(work):
             inputs = {sp.sympify(s): ball(value, work) for s, value in values.items()}
             result = _as_real(program.run(inputs))
-        accurate = result.rel_accuracy_bits() >= prec or result.rad() < arb(2) ** (-2 * prec)
+        accurate = result.rel_accuracy_bits() >= prec or result.rad() < arb(2) ** (-6 * prec)
         if not points or (result.is_finite() and accurate) or work >= _MAX_FACTOR * prec:
             return result
         work *= 2
@@ -138,7 +138,8 @@ def integrate(
     for attempt in range(5):
         bits = prec * 2**attempt + 16
         with precision(bits):
-            result = _integrate_once(program, var, (a, *split, b), params or {}, bits, goal)
+            finer = None if goal is None else goal / 16**attempt
+            result = _integrate_once(program, var, (a, *split, b), params or {}, bits, finer)
         if goal is None or result.rad() < goal:
             break
     return result

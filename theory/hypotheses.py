@@ -201,7 +201,10 @@ def _atom_mass(model: SaliencyModel, level: float) -> float:
 
 def _threshold(setting: Setting) -> tuple[Holds, str]:
     if setting.density_sequence is not None:
-        end = sp.limit(setting.density_sequence, n, sp.oo)
+        try:
+            end = sp.limit(setting.density_sequence, n, sp.oo)
+        except NotImplementedError:
+            return Holds.CANNOT_TELL, f"limit of {setting.density_sequence} is not known"
         if isinstance(end, sp.AccumBounds) or end != sp.sympify(setting.density):
             return Holds.FAILS, f"densities {setting.density_sequence} tend to {end}, so tau does not"
     model, density = setting.model, sp.sympify(setting.density)

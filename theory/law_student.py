@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import mpmath
 import sympy as sp
+from sympy.core.function import ArgumentIndexError
 
 from theory.law_base import Law, as_parameter, require
 
@@ -36,7 +37,7 @@ class StudentQuantile(sp.Function):
 
     def fdiff(self, argindex: int = 2) -> sp.Expr:
         if argindex != 2:
-            raise sp.ArgumentIndexError(self, argindex)
+            raise ArgumentIndexError(self, argindex)
         return 1 / student_density(self.args[0], self)
 
     def _eval_is_extended_real(self) -> bool | None:
@@ -48,8 +49,14 @@ class StudentQuantile(sp.Function):
         df, p = self.args
         if not (df.is_number and p.is_number):
             return None
-        with mpmath.workprec(prec + 20):
-            value = _student_quantile(df._to_mpmath(prec + 20), p._to_mpmath(prec + 20))
+        # Near the median and near one the level must be known much better than the quantile.
+        bits = prec + 20
+        for gap in (p - _HALF, 1 - p):
+            size = abs(gap.evalf(10))
+            if size != 0 and size < 1:
+                bits += int(-sp.log(size, 2).evalf(5))
+        with mpmath.workprec(bits):
+            value = _student_quantile(df._to_mpmath(bits), p._to_mpmath(bits))
         return sp.Float._new(value._mpf_, prec)
 
     def _numpycode(self, printer: Any) -> str:
@@ -131,8 +138,11 @@ def _bracket(exact_df: sp.Expr, df: Any, p: Any, side: int) -> Any:
     slack = (abs(y) + arb(2) ** (-bits)) * arb(2) ** (16 - bits)
     for _ in range(24):
         point = (y + side * slack).mid()
-        tail = (df / (df + point * point)).beta_lower(df / 2, arb(1) / 2, regularized=True) / 2
-        cdf = tail if point < 0 else 1 - tail
+        near = (point * point / (df + point * point)).beta_lower(arb(1) / 2, df / 2, True) / 2
+        cdf = arb(1) / 2 + (near if point > 0 else -near)
+        if abs(near) > arb(1) / 4:  # far out, where the other form does not cancel
+            tail = (df / (df + point * point)).beta_lower(df / 2, arb(1) / 2, True) / 2
+            cdf = tail if point < 0 else 1 - tail
         if (cdf < p) if side < 0 else (cdf > p):
             return point
         slack *= 64
@@ -184,6 +194,8 @@ class StudentT(Law):
         return student_density(self.df, x / self.unit) / self.unit
 
     def _inner_survival(self, x: sp.Expr) -> sp.Expr:
+        if x.is_zero:
+            return _HALF  # SymPy leaves I_1(a, b) = 1 unevaluated
         y, df = x / self.unit, self.df
         return sp.betainc_regularized(df / 2, _HALF, 0, df / (df + y**2)) / 2
 

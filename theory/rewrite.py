@@ -1,6 +1,7 @@
 """Sound rewriting: the fixed list of strategies by which two expressions are proved equal.
 
-Each strategy replaces an expression by one that is equal wherever both are defined. None
+Each strategy replaces an expression by an equal one, or by its numerator over a common
+denominator, so that zero is reached only from zero (wherever the expression is defined). None
 evaluates at random points, forces an assumption or integrates: :func:`vanishes` says which
 strategy brought a difference to zero, or None, which is no proof of anything.
 
@@ -172,6 +173,21 @@ def _elementary(expr: sp.Expr) -> sp.Expr:
     return sp.expand(expr.replace(sp.erfc, lambda z: 1 - sp.erf(z)))
 
 
+def _gammas(expr: sp.Expr) -> sp.Expr:
+    """``Gamma(a + m)`` through ``Gamma(a)``, with ``a`` free of whole shifts (DLMF 5.5.1)."""
+
+    def lower(argument: sp.Expr) -> sp.Expr:
+        shift, rest = argument.as_coeff_Add()
+        whole = int(sp.floor(shift))
+        if not rest.free_symbols or not 0 < whole <= 20:
+            return sp.gamma(argument)
+        start = rest + shift - whole
+        return sp.gamma(start) * sp.Mul(*[start + i for i in range(whole)])
+
+    expr = sp.powsimp(expr.replace(sp.gamma, lower))
+    return sp.powsimp(sp.expand(sp.together(expr).as_numer_denom()[0]))
+
+
 def _algebraic(expr: sp.Expr) -> sp.Expr:
     """Powers of sums over a common denominator, beta functions through gammas, then collect.
 
@@ -190,6 +206,8 @@ def _algebraic(expr: sp.Expr) -> sp.Expr:
     return sp.powsimp(numerator) if numerator != 0 else numerator
 
 
+_HYPERBOLIC: Final = [sp.sinh, sp.cosh, sp.tanh, sp.sech]
+
 STRATEGIES: Final[tuple[tuple[str, Callable[[sp.Expr], sp.Expr]], ...]] = (
     ("identical", lambda e: e),
     ("expand", sp.expand),
@@ -198,8 +216,10 @@ STRATEGIES: Final[tuple[tuple[str, Callable[[sp.Expr], sp.Expr]], ...]] = (
     ("linearise", lambda e: sp.expand(linearise(e))),
     ("error functions", _elementary),
     ("Bessel-Struve basis", lambda e: sp.expand(bessel_basis(e))),
+    ("exponentials", lambda e: sp.expand(e.rewrite(_HYPERBOLIC, sp.exp))),
     ("powers", lambda e: sp.powsimp(sp.expand(e))),
     ("common denominator", lambda e: sp.cancel(sp.together(e)) if _is_light(e) else e),
+    ("gamma functions", lambda e: _gammas(e) if e.has(sp.gamma) else e),
     ("algebraic powers", _algebraic),
     ("simplify", lambda e: sp.simplify(e) if not e.has(sp.Integral, sp.Sum) else e),
 )

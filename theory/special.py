@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import mpmath
 import numpy as np
 import sympy as sp
+from sympy.core.function import ArgumentIndexError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -56,7 +57,7 @@ class StruveL(sp.Function):
 
     def fdiff(self, argindex: int = 2) -> sp.Expr:
         if argindex != 2:
-            raise sp.ArgumentIndexError(self, argindex)
+            raise ArgumentIndexError(self, argindex)
         nu, x = self.args
         if nu.is_negative:
             source = (x / 2) ** nu / (sp.sqrt(sp.pi) * sp.gamma(nu + sp.Rational(3, 2)))

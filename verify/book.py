@@ -7,17 +7,23 @@ keyed by the code that computes them, so no page shows what the code no longer s
 
 from __future__ import annotations
 
+import os
+import pickle
 import re
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 from verify import claims, graph, ledger, plots, runner
 from verify.checks.derivation import DerivationCheck
 from verify.claim import Claim
 from verify.environment import describe
+from verify.files import write_atomically
 from verify.outcome import Evidence, Outcome, StepRecord, Verdict
 from verify.progress import why_not
 from verify.report import SIGNS, duration, interval, number
+
+BUILD_VARIABLE = "GRAPHONLIMIT_BOOK"
 
 BOXES = {
     Verdict.PROVED: "tip",
@@ -47,12 +53,25 @@ class Markup(str):
 
 
 def outcomes(claim_ids: Iterable[str]) -> list[Outcome]:
-    """Outcomes in the quick profile, each run once per page; ValueError for an unknown claim."""
+    """Outcomes in the quick profile; ValueError for an unknown claim.
+
+    Each claim runs once: in one page, or in one build of all pages if ``GRAPHONLIMIT_BOOK`` names a
+    folder that is made for the build and removed before the next.
+    """
     chosen = [claims.load().get(name) for name in claim_ids]
+    named = os.environ.get(BUILD_VARIABLE, "").strip()
+    folder = Path(named) if named else None
+    if folder is not None:
+        for claim in chosen:
+            kept = folder / f"{claim.id}.pickle"
+            if claim.id not in _known and kept.exists():
+                _known[claim.id] = pickle.loads(kept.read_bytes())
     new = [claim for claim in chosen if claim.id not in _known]
     if new:
-        found = runner.run(new, profile="quick")
-        _known.update((item.claim_id, item) for item in found.outcomes)
+        for found in runner.run(new, profile="quick").outcomes:
+            _known[found.claim_id] = found
+            if folder is not None:
+                write_atomically(folder / f"{found.claim_id}.pickle", pickle.dumps(found))
     return [_known[claim.id] for claim in chosen]
 
 

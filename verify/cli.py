@@ -26,6 +26,7 @@ from verify.profile import PROFILES
 from verify.progress import COLOURS, why_not
 
 AS_RECORDED, NOT_AS_RECORDED, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130
+PIPE_WIDTH = 180
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -68,10 +69,10 @@ def make_parser() -> Parser:
     _add_claims(commands)
     limit = commands.add_parser("limit", help="a limit graphon: formulas, threshold, picture")
     limit_command.add_arguments(limit)
-    limit.set_defaults(run=lambda chosen: limit_command.run(chosen, Console()))
+    limit.set_defaults(run=lambda chosen: limit_command.run(chosen, console()))
     derive = commands.add_parser("derive", help="a derivation, step by step")
     derive_command.add_arguments(derive)
-    derive.set_defaults(run=lambda chosen: derive_command.run(chosen, Console()))
+    derive.set_defaults(run=lambda chosen: derive_command.run(chosen, console()))
     return parser
 
 
@@ -133,11 +134,11 @@ def _verify(chosen: argparse.Namespace) -> int:
         verdicts.write(found, chosen.json)
     if chosen.report is not None:
         report.write(found, chosen.report, registry)
-    console = Console()
-    console.print(verdict_table(found))
+    screen = console()
+    screen.print(verdict_table(found))
     for path in (chosen.json, chosen.report and os.path.join(chosen.report, report.PAGE)):
         if path:
-            console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+            screen.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
     return AS_RECORDED if found.as_recorded else NOT_AS_RECORDED
 
 
@@ -189,7 +190,7 @@ def _claims(chosen: argparse.Namespace) -> int:
     is_open = sum(entry.is_open for entry in covered)
     table.caption = f"{len(registry)} claims; {len(covered)} rows of the ledger, {is_open} open"
     table.caption_justify = "left"
-    Console().print(table)
+    console().print(table)
     return AS_RECORDED
 
 
@@ -225,6 +226,11 @@ def claims_json(registry: Any, covered: Sequence[ledger.Covered]) -> dict[str, A
 def _claim_cells(claim: Claim) -> tuple[str, str, str]:
     verdict = claim.recorded
     return claim.id, claim.reading, f"[{COLOURS[verdict]}]{verdict}[/]"
+
+
+def console() -> Console:
+    """Standard output: as wide as the terminal, and wide enough for tables in a pipe or file."""
+    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 
 
 def _source(claim: Claim) -> str:

@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 from verify.outcome import Verdict
 
@@ -109,7 +109,7 @@ def contrast_interval(coefficients: ArrayLike, samples: Samples, level: float) -
 
 def critical_value(level: float, count: ArrayLike) -> float:
     """Two-sided Student critical value for samples of these sizes (the smallest one counts)."""
-    return float(stats.t.isf(level / 2, float(np.min(count)) - 1))
+    return -float(special.stdtrit(float(np.min(count)) - 1, level / 2))
 
 
 def mean_interval(values: ArrayLike, level: float) -> Interval:
@@ -275,7 +275,7 @@ def _lack_of_fit(misfit: Floats, samples: Samples, fitted: int) -> Floats:
     free = samples.mean.shape[-1] - fitted
     if free < 1:
         return np.ones_like(misfit)
-    return np.asarray(stats.f.sf(misfit / free, free, samples.count.min() - 1))
+    return np.asarray(special.fdtrc(free, samples.count.min() - 1, misfit / free))
 
 
 def _gamma_grid(gamma: float | tuple[float, float]) -> Floats:

@@ -29,7 +29,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.list:
         for name in names:
             chain = derivations.get(name)
-            console.print(f"{name:<34} {chain.title}", markup=False, highlight=False)
+            console.print(
+                f"{name:<34} {chain.title}", markup=False, highlight=False, soft_wrap=True
+            )
         return 0
     if arguments.name is None:
         raise ValueError("NAME of a derivation is needed; `graphonlimit derive --list` shows them")

@@ -200,9 +200,7 @@ def description(limit: Any, digits: int, latex: bool) -> list[str]:
 def npz(arrays: dict[str, Any], limit: Any) -> bytes:
     """The arrays with density and threshold as an NPZ file."""
     buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer, density=float(limit.density), threshold=float(limit.threshold.evalf(17)), **arrays
-    )
+    np.savez_compressed(buffer, density=float(limit.density), threshold=limit.tau, **arrays)
     return buffer.getvalue()
 
 

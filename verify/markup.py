@@ -57,13 +57,6 @@ def mathml(latex: str, display: bool = False) -> str:
         return f'<code class="{kind}">{html.escape(latex.strip())}</code>'
 
 
-def statement(text: str) -> str:
-    """A derivation step: MyST if it has dollars, a formula if it has backslashes, else words."""
-    if "$" in text:
-        return to_html(text)
-    return mathml(text, display=True) if "\\" in text else to_html(text)
-
-
 def _block(block: str) -> str:
     lines = block.strip().splitlines()
     if (

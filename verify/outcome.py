@@ -104,8 +104,9 @@ class TrialResult:
 class CheckOutcome:
     """What one check found: evidence for its statements, verdicts on its mutants, and the data.
 
-    `series` holds what a plot needs (see `verify.plots`); `trials` every trial result used;
-    `steps` the steps of a derivation; `error` the text of an exception that stopped the check.
+    `series` holds what a plot needs (see `verify.plots`); `trials` every trial result used; `steps`
+    the steps of a derivation and `summary` its title, statement and domain; `error` the text of an
+    exception that stopped the check.
     """
 
     check: str
@@ -114,6 +115,7 @@ class CheckOutcome:
     mutants: tuple[Mutant, ...] = ()
     seconds: float = 0.0
     steps: tuple[StepRecord, ...] = ()
+    summary: str = ""
     trials: tuple[TrialResult, ...] = ()
     series: tuple[Any, ...] = ()
     error: str = ""

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from verify.decision import (
     MIN_REPLICATES,
@@ -67,13 +66,13 @@ def plan_value(deviation: float, margin: float, level: float, undecided_rate: fl
 
 def plan_limit(
     widths: ArrayLike,
-    deviations: Sequence[float],
+    deviations: ArrayLike,
     gamma: float | tuple[float, float],
     margin: float,
     level: float,
     undecided_rate: float = 0.05,
     *,
-    means: Sequence[float] | None = None,
+    means: ArrayLike | None = None,
     allocation: Sequence[int] | None = None,
 ) -> Plan:
     """Replicates per width for a limit m(n) = ℓ + b n^{-γ}.
@@ -100,7 +99,7 @@ def plan_limit(
 
 def plan_rate(
     widths: ArrayLike,
-    relative_deviations: Sequence[float],
+    relative_deviations: ArrayLike,
     margin: float,
     level: float,
     undecided_rate: float = 0.05,
@@ -122,7 +121,7 @@ def plan_rate(
 
 def _plan(
     contrasts: Sequence[Floats],
-    deviations: Sequence[float],
+    deviations: ArrayLike,
     allocation: Sequence[int],
     margin: float,
     level: float,
@@ -137,7 +136,9 @@ def _plan(
         if not 0 < value < 1:
             raise ValueError(f"{name} must lie in (0, 1); got {value}")
     if spread.shape != contrasts[0].shape or not np.all(spread >= 0):
-        raise ValueError(f"deviations must be one non-negative number per width; got {deviations}")
+        raise ValueError(
+            f"deviations must be one non-negative number per width; got {deviations!r}"
+        )
     if share.shape != spread.shape or not np.all(share >= 1):
         raise ValueError(f"allocation must be one number >= 1 per width; got {allocation}")
     scale = max(math.sqrt(float((c**2 * spread**2 / share).sum())) for c in contrasts)
@@ -145,7 +146,7 @@ def _plan(
     def reach(count: int) -> float:
         """Half width, plus what the estimate itself wanders, at `count` replicates."""
         counts = count * share
-        wander = float(stats.t.isf(undecided_rate / 2, counts.min() - 1))
+        wander = critical_value(undecided_rate, counts)
         return scale / math.sqrt(count) * (critical_value(level, counts) + wander) + systematic
 
     def plan(count: int | None) -> Plan:

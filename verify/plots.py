@@ -80,10 +80,10 @@ def default_figure(checks: Sequence[CheckOutcome]) -> Figure | None:
             panels.append(check)
     if not panels:
         return None
-    columns = min(3, len(panels))
+    columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     with style():
-        drawn = Figure(figsize=(3.6 * columns, 2.7 * rows), layout="constrained")
+        drawn = Figure(figsize=(5.0 * columns, 2.6 * rows), layout="constrained")
         grid = drawn.subplots(rows, columns, squeeze=False).ravel()
         for axes, panel in zip(grid, panels, strict=False):
             if isinstance(panel, CheckOutcome):
@@ -111,7 +111,7 @@ def _draw_limit(axes: Axes, series: Series) -> None:
     axes.set_xticks([*series.x, far], [*(f"{x:g}" for x in series.x), "∞"])
     axes.minorticks_off()
     axes.set_xlabel(series.x_name)
-    axes.legend(loc="best")
+    _legend(axes)
 
 
 def _draw_rate(axes: Axes, series: Series) -> None:
@@ -136,7 +136,7 @@ def _draw_rate(axes: Axes, series: Series) -> None:
     axes.set_xticks(series.x, [f"{value:g}" for value in series.x])
     axes.minorticks_off()
     axes.set_xlabel(series.x_name)
-    axes.legend(loc="best")
+    _legend(axes)
 
 
 def _draw_value(axes: Axes, series: Series) -> None:
@@ -144,7 +144,7 @@ def _draw_value(axes: Axes, series: Series) -> None:
     _levels(axes, series)
     axes.set_xlim(-1, 1)
     axes.set_xticks([])
-    axes.legend(loc="best")
+    _legend(axes)
 
 
 def draw_enclosures(axes: Axes, check: CheckOutcome) -> None:
@@ -239,6 +239,11 @@ def to_png(drawn: Figure, dpi: int = 150) -> bytes:
     with style():
         drawn.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _legend(axes: Axes) -> None:
+    """Beside the axes, where it covers no data."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
 
 
 def _points(axes: Axes, series: Series) -> None:

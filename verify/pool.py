@@ -125,4 +125,5 @@ class _Workers:
                 process.terminate()
             for process in processes:
                 process.join(timeout=5)
+            self._executor.shutdown(wait=True)  # its thread ends now; its semaphores are freed
         self._labels.clear()

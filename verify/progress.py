@@ -71,7 +71,8 @@ def why_not(outcome: Outcome) -> str:
     if outcome.errors:
         return outcome.errors[0]
     if outcome.verdict is not outcome.recorded:
-        return f"recorded: {outcome.recorded}"
+        cause = next((e.note for e in outcome.evidence if e.verdict is outcome.verdict), "")
+        return f"recorded: {outcome.recorded}" + (f"; {cause}" if cause else "")
     if not outcome.mutants:
         return "no mutant was run"
     alive = [m.name for m in outcome.mutants if m.verdict is not Verdict.REFUTED]

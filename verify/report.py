@@ -154,7 +154,7 @@ def _template() -> Any:
         interval=interval,
         predicted=_predicted,
         replicates=lambda item: "–" if item.replicates is None else str(item.replicates),
-        step_statement=markup.statement,
+        myst=markup.to_html,
         words=markup.inline,
     )
     return environment.get_template("report.html.j2")

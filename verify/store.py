@@ -73,9 +73,7 @@ class Store:
     def _prepare(self) -> None:
         run = self._connection.execute
         run("PRAGMA busy_timeout = 60000")
-        run("PRAGMA journal_mode = WAL")
-        run("PRAGMA synchronous = NORMAL")
-        run("BEGIN IMMEDIATE")
+        run("BEGIN IMMEDIATE")  # only one process may find the file empty and fill it
         try:
             version = run("PRAGMA user_version").fetchone()[0]
             tables = run("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -85,7 +83,10 @@ class Store:
             elif version != SCHEMA_VERSION:
                 raise self._unusable(f"its schema is {version}, not {SCHEMA_VERSION}")
         finally:
-            run("COMMIT" if self._connection.in_transaction else "SELECT 1")
+            if self._connection.in_transaction:
+                run("COMMIT")
+        run("PRAGMA journal_mode = WAL")
+        run("PRAGMA synchronous = NORMAL")
         if run("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise self._unusable("its pages are damaged")
 

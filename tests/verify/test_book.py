@@ -79,6 +79,16 @@ def test_each_claim_runs_once_per_page(registry: Registry, monkeypatch: pytest.M
     assert book.outcomes(registry.ids()) == first
 
 
+def test_each_claim_runs_once_per_build(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAPHONLIMIT_BOOK", str(tmp_path / "build"))
+    first = book.outcomes(registry.ids())
+    monkeypatch.setattr(book, "_known", {})  # the next page is another process
+    monkeypatch.setattr(book.runner, "run", None)
+    assert book.outcomes(registry.ids()) == first
+
+
 def test_an_unknown_claim_is_named(registry: Registry) -> None:
     with pytest.raises(ValueError, match="CLAIM must be the id"):
         book.outcomes(["no-such-claim"])

@@ -8,15 +8,6 @@ from typing import Any
 
 from verify.outcome import CheckOutcome, Evidence, Kind, Mutant, StepRecord, Verdict
 
-# What the state of a chain says of the statement it ends in. A chain that fails does so because a
-# step was shown to be false, which is evidence against the chain; the statement is then refuted
-# only in the sense that the derivation on record does not hold.
-_VERDICTS = {
-    "PROVED": Verdict.PROVED,
-    "FAILED": Verdict.REFUTED,
-    "UNDECIDED": Verdict.UNDECIDED,
-}
-
 
 @dataclass(frozen=True)
 class DerivationCheck:
@@ -57,16 +48,18 @@ class DerivationCheck:
         chain = derivations.get(self.derivation)
         result = chain.verify()
         steps = tuple(step_record(step, found) for step, found in result.steps)
+        why_not = "; ".join(result.reasons)
         evidence = Evidence(
             name=self.derivation,
             kind="symbolic",
-            verdict=_verdict(result.status),
+            verdict=_verdict(result),
             settings={
                 "derivation": self.derivation,
                 "status": status_name(result.status).lower(),
                 "domain": str(chain.domain),
                 "steps": [f"{s.status}: {s.detail}" if s.detail else s.status for s in steps],
             },
+            note=why_not,
         )
         mutants = tuple(
             Mutant(f"{self.derivation}: {name}", _mutant_verdict(found.status))
@@ -79,13 +72,14 @@ class DerivationCheck:
             mutants=mutants,
             seconds=time.process_time() - start,
             steps=steps,
+            summary=f"{chain.title}. {displayed(chain.statement)}\n\nDomain: {chain.domain}.",
         )
 
 
 def step_record(step: Any, found: Any) -> StepRecord:
     """A derivation's step and its check's result as plain text and LaTeX."""
     return StepRecord(
-        statement=latex_of(step.statement),
+        statement=displayed(step.latex),
         reason=str(step.reason),
         kind=str(found.kind),
         status=status_name(found.status).lower(),
@@ -94,23 +88,30 @@ def step_record(step: Any, found: Any) -> StepRecord:
     )
 
 
-def latex_of(statement: Any) -> str:
-    """LaTeX between dollars of an expression; text as it is."""
-    if isinstance(statement, str):
-        return statement
-    import sympy
-
-    return f"$${sympy.latex(statement)}$$"
+def displayed(latex: str) -> str:
+    """LaTeX without dollars as a displayed formula; MyST text, which has dollars, as it is."""
+    return latex if "$" in latex else f"$${latex}$$"
 
 
 def status_name(status: Any) -> str:
-    """Name of a derivation status, in capitals, whatever kind of enumeration it is."""
-    return str(getattr(status, "name", status)).upper()
+    """Name of a derivation's status, in capitals."""
+    return str(status.name)
 
 
-def _verdict(status: Any) -> Verdict:
-    return _VERDICTS.get(status_name(status), Verdict.UNDECIDED)
+def _verdict(result: Any) -> Verdict:
+    """Proved if the chain is; refuted if a step is false; undecided otherwise.
+
+    A chain that fails only because its checks let a mutant pass shows nothing either way.
+    """
+    if status_name(result.status) == "PROVED":
+        return Verdict.PROVED
+    failed = any(status_name(found.status) == "FAILED" for _, found in result.steps)
+    return Verdict.REFUTED if failed else Verdict.UNDECIDED
 
 
 def _mutant_verdict(status: Any) -> Verdict:
-    return Verdict.SUPPORTED if status_name(status) == "PROVED" else _verdict(status)
+    return {
+        "FAILED": Verdict.REFUTED,
+        "PROVED": Verdict.SUPPORTED,
+        "UNDECIDED": Verdict.UNDECIDED,
+    }[status_name(status)]

@@ -18,6 +18,7 @@ from verify.checks.base import (
 )
 from verify.checks.statistical import Estimate, StatisticalCheck, geometric_axis
 from verify.decision import Samples, fit_rate
+from verify.planning import Plan, plan_rate
 from verify.profile import for_profile
 from verify.trial import Trial
 
@@ -82,6 +83,24 @@ class RateCheck(StatisticalCheck):
         settings = for_profile(self.settings, profile)
         cells = tuple({**settings, self.width_name: width} for width in widths)
         return cells, tuple(float(width) for width in widths), self.width_name
+
+    def plan(
+        self,
+        pilot: Samples,
+        margin: float,
+        level: float,
+        profile: str = "quick",
+        undecided_rate: float = 0.05,
+    ) -> Plan:
+        """Replicates that decide a true reading; see `StatisticalCheck.plan`."""
+        return plan_rate(
+            for_profile(self.widths, profile),
+            np.sqrt(pilot.variance) / np.abs(pilot.mean),
+            margin,
+            level,
+            undecided_rate,
+            allocation=for_profile(self.allocation, profile),
+        )
 
     def estimate(
         self, positions: Sequence[float], samples: Samples, level: float, profile: str

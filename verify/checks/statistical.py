@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from verify.checks.base import ResolvedReading, every_profile, metric_value
 from verify.decision import Samples, decide, mean_interval, summarise
 from verify.outcome import CheckOutcome, Evidence, Kind, Mutant, TrialResult, Verdict
-from verify.planning import looks
+from verify.planning import Plan, looks
 from verify.profile import for_profile, is_per_profile
 from verify.trial import Trial
 
@@ -108,6 +108,21 @@ class StatisticalCheck:
         """Interval for the judged quantity from the replicates of all cells."""
         raise NotImplementedError
 
+    def plan(
+        self,
+        pilot: Samples,
+        margin: float,
+        level: float,
+        profile: str = "quick",
+        undecided_rate: float = 0.05,
+    ) -> Plan:
+        """Replicates that decide a true reading of this margin, from a pilot's statistics.
+
+        pilot: means and variances of a few replicates at the widths of `profile`; level: of each
+        interval (`verify.decision.interval_level`). See `verify.planning` for the error kinds.
+        """
+        raise NotImplementedError
+
     def design(self, profile: str, device: str | None = None) -> Design:
         """Cells and looks in `profile`; `device` is passed on if the trial takes one."""
         cells, positions, _ = self.cells(profile)
@@ -152,8 +167,12 @@ class StatisticalCheck:
         }
         evidence, mutants = [], []
         for reading in readings:
-            estimate, _ = estimates[reading.metric]
+            estimate, values = estimates[reading.metric]
             item = self._evidence(reading, estimate, design, results)
+            if item.verdict is Verdict.UNDECIDED and not item.note:
+                item = replace(item, note=self._outlook(item, values, level, profile))
+            elif not item.note:
+                item = replace(item, note=self.note)
             if reading.mutant:
                 mutants.append(Mutant(item.name, item.verdict, item))
             else:
@@ -200,9 +219,6 @@ class StatisticalCheck:
             estimate.low, estimate.high, reading.predicted, reading.margin, reading.relation
         )
         counts = [len(cell) for cell in results]
-        note = estimate.note
-        if verdict is Verdict.UNDECIDED and not note and tuple(counts) == design.counts[-1]:
-            note = "the budget of replicates ended before a decision"
         return Evidence(
             name=f"{self.name}: {reading.name}",
             kind="statistical",
@@ -220,11 +236,25 @@ class StatisticalCheck:
                 "cells": [dict(cell) for cell in design.cells],
                 "replicates": counts,
                 **(estimate.details or {}),
-                **({"note": note} if note else {}),
             },
             relation=reading.relation,
-            note=note or self.note,
+            note=estimate.note,
         )
+
+    def _outlook(self, item: Evidence, values: list[np.ndarray], level: float, profile: str) -> str:
+        """How many replicates would decide an undecided reading, going by those there are."""
+        if item.measured is None or item.predicted is None or not math.isfinite(item.measured):
+            return ""
+        room = abs(abs(item.measured - item.predicted) - (item.margin or 0.0))
+        if room == 0:
+            return "undecided: the estimate lies on the edge of the margin"
+        plan = self.plan(summarise(values), room, level, profile)
+        if plan.replicates is None:
+            return (
+                f"undecided: no number of replicates would do, since the range of gamma alone "
+                f"leaves ±{plan.systematic:.3g}"
+            )
+        return f"undecided: about {min(plan.replicates)} replicates at each width would be needed"
 
     def _series(
         self,

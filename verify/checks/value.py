@@ -9,6 +9,7 @@ from typing import Any
 from verify.checks.base import Lazy, Reading, ResolvedReading, require_readings, resolve
 from verify.checks.statistical import Estimate, StatisticalCheck
 from verify.decision import Samples, contrast_interval
+from verify.planning import Plan, plan_value
 from verify.profile import for_profile
 from verify.trial import Trial
 
@@ -52,6 +53,17 @@ class ValueCheck(StatisticalCheck):
     def cells(self, profile: str) -> tuple[tuple[dict[str, Any], ...], tuple[float, ...], str]:
         """The one cell."""
         return (dict(for_profile(self.settings, profile)),), (0.0,), ""
+
+    def plan(
+        self,
+        pilot: Samples,
+        margin: float,
+        level: float,
+        profile: str = "quick",
+        undecided_rate: float = 0.05,
+    ) -> Plan:
+        """Replicates that decide a true reading; see `StatisticalCheck.plan`."""
+        return plan_value(float(pilot.variance[0] ** 0.5), margin, level, undecided_rate)
 
     def estimate(
         self, positions: Sequence[float], samples: Samples, level: float, profile: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from verify.checks import LimitCheck, RateCheck, Reading
+from verify.checks import LimitCheck, RateCheck, Reading, ValueCheck
 from verify.claim import Claim, Verdict, register
 from verify.claims.near_misses import mask_margin
 from verify.trials.networks import pruned_network, sampling_error, signed_output
@@ -27,26 +27,26 @@ def settings(criterion: str, activation: str = "tanh", **more: Any) -> dict[str,
     return {"criterion": criterion, "activation": activation, "density": DENSITY, **more}
 
 
+NEAR = {
+    "other_tail": "the other tail",
+    "flat_column": "constant column factor",
+    "flat_row": "constant row factor",
+    "constant": "constant graphon",
+    "as_snip": "SNIP's graphon",
+}
+SNIP_HALF_WAY = mask_margin("snip", DENSITY, "other_tail", "flat_column", "flat_row")
+
+
 def block_check(criterion: str, near: tuple[str, ...], name: str = "blocks", **more: Any) -> LimitCheck:
     """The block error against P falls to zero; those against near misses do not."""
-    labels = {
-        "other_tail": "the other tail",
-        "flat_column": "constant column factor",
-        "flat_row": "constant row factor",
-        "constant": "constant graphon",
-        "as_snip": "SNIP's graphon",
-        "labels_only": "row profile from the labels alone",
-        "error": "the factorised model",
-    }
     readings = [Reading("P at the network's own factors", "error", 0.0)]
-    readings += [Reading(labels[item], item, 0.0, mutant=True) for item in near]
-    deterministic = tuple(item for item in near if item != "labels_only")
+    readings += [Reading(NEAR[item], item, 0.0, mutant=True) for item in near]
     return LimitCheck(
         name,
         pruned_network,
         widths=WIDTHS,
         readings=readings,
-        margin=mask_margin(criterion, DENSITY, *deterministic),
+        margin=mask_margin(criterion, DENSITY, *near),
         settings=settings(criterion, **more),
         gamma=GAMMA,
         replicates=REPLICATES,
@@ -87,14 +87,28 @@ register(
         r"$c_j = |a_j|$.",
         hypotheses=(*SETTING, r"$\sigma$ odd"),
         checks=(
-            block_check(
-                "snip", ("other_tail", "flat_column", "flat_row", "labels_only"), activation="tanh"
+            block_check("snip", ("other_tail", "flat_column", "flat_row")),
+            ValueCheck(
+                "whose linear part",
+                pruned_network,
+                settings={
+                    "quick": settings("snip", n=WIDTHS["quick"][-1]),
+                    "full": settings("snip", n=WIDTHS["full"][-1]),
+                },
+                readings=(
+                    Reading("teacher and network", "error", SNIP_HALF_WAY, relation="<="),
+                    Reading(
+                        "teacher alone", "labels_only", SNIP_HALF_WAY, relation="<=", mutant=True
+                    ),
+                ),
+                margin=None,
+                replicates={"quick": (8, 64), "full": (16, 64)},
             ),
         ),
         recorded=Verdict.SUPPORTED,
         explanation="The row profile is not that of the labels: at initialisation the network's "
-        "linear part is of the same order as the teacher, so `labels_only` is refuted by the same "
-        "masks. Other input covariances are not claimed here.",
+        "linear part is of the same order as the teacher, and the teacher alone is refuted by the "
+        "same masks. Other input covariances are not claimed here.",
     )
 )
 
@@ -108,12 +122,12 @@ register(
         statement=r"What enters SNIP's score beside the product is $E[f-y]\,E[\sigma'']\,w_{ij}$. "
         r"For the sigmoid $E\sigma \neq 0$ but $E\sigma'' = 0$: the factorised limit holds, even "
         r"with an intercept in the labels.",
-        hypotheses=(*SETTING[:2], r"$d = n/8$", r"labels $y = \langle\beta,x\rangle + 1$"),
+        hypotheses=(*SETTING, r"labels $y = \langle\beta,x\rangle + 1$"),
         depends=("fsm-snip-odd",),
         checks=(
             block_check(
                 "snip", ("other_tail", "flat_column", "flat_row"),
-                activation="sigmoid", intercept=1.0, aspect=8,
+                activation="sigmoid", intercept=1.0,
             ),
         ),
         recorded=Verdict.SUPPORTED,
@@ -131,7 +145,7 @@ register(
         title="The factorised model for SNIP on ReLU networks",
         statement=r"Block densities of SNIP masks of ReLU networks tend to "
         r"$\operatorname{erfc}\!\big(\tau/(\sqrt2\, r_i c_j)\big)$.",
-        hypotheses=(*SETTING[:2], r"$d = n/8$", r"labels $y = \langle\beta,x\rangle + 1$"),
+        hypotheses=(*SETTING, r"labels $y = \langle\beta,x\rangle + 1$"),
         depends=("fsm-snip-odd",),
         checks=(
             LimitCheck(
@@ -144,7 +158,7 @@ register(
                     Reading("constant column factor", "flat_column", 0.0, mutant=True),
                 ),
                 margin=mask_margin("snip", DENSITY, "other_tail", "flat_column", "constant"),
-                settings=settings("snip", "relu", intercept=1.0, aspect=8),
+                settings=settings("snip", "relu", intercept=1.0),
                 gamma=GAMMA,
                 replicates=REPLICATES,
             ),
@@ -167,7 +181,7 @@ register(
         statement=r"The score is $|w_{ij}|\,|A_i + B w_{ij}|\,|a_j|$ with "
         r"$A_i = \sqrt d\, E[\sigma'] (b_i - \beta_i)$ and $B = E[f - y]\, E[\sigma'']$; block "
         r"densities tend to the probability that this passes $\tau$.",
-        hypotheses=(*SETTING[:2], r"$d = n/8$", r"labels $y = \langle\beta,x\rangle + 1$"),
+        hypotheses=(*SETTING, r"labels $y = \langle\beta,x\rangle + 1$"),
         depends=("fsm-snip-relu-printed",),
         checks=(
             LimitCheck(
@@ -180,7 +194,7 @@ register(
                     Reading("the other tail", "other_tail", 0.0, mutant=True),
                 ),
                 margin=mask_margin("snip", DENSITY, "other_tail", "flat_column"),
-                settings=settings("snip", "relu", intercept=1.0, aspect=8),
+                settings=settings("snip", "relu", intercept=1.0),
                 gamma=GAMMA,
                 replicates=REPLICATES,
             ),

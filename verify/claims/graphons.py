@@ -257,7 +257,7 @@ register(
                 margin=0.02,
                 settings={"density": DENSITY, "aspect": 2, "cells": 16},
                 gamma=(0.5, 1.0),
-                replicates={"quick": (16, 64), "full": (32, 128)},
+                replicates={"quick": (32, 256), "full": (64, 256)},
             ),
             RateCheck(
                 "size of the pattern",
@@ -268,7 +268,7 @@ register(
                 margin=0.1,
                 mutants={"n^-1": -1.0, "n^-1/4": -0.25, "stays": 0.0},
                 settings={"density": DENSITY, "aspect": 2, "cells": 16},
-                replicates={"quick": (16, 64), "full": (32, 128)},
+                replicates={"quick": (32, 256), "full": (64, 256)},
             ),
         ),
         recorded=Verdict.SUPPORTED,

@@ -4,58 +4,69 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import optimize
 
 from numerics.cutnorm import bracket
-from numerics.histogram import block_means, sas
+from numerics.histogram import sas
 from numerics.masks_stream import draw
+from numerics.seeds import generator
 from theory import criteria
-from theory.limit import LimitGraphon
+from theory.saliency import SaliencyModel
 from theory.sorting import sas_bias_cells
+from theory.threshold import mean_density, moment_values
 from verify.trial import trial
 
 Array = NDArray[np.float64]
 Metrics = dict[str, float | list[float]]
 
 
-def _limit(criterion: str, density: float) -> LimitGraphon:
-    return criteria.criterion(criterion).limit(density)
+@trial
+def mask_cut(seed: int, n: int, criterion: str, density: float) -> Metrics:
+    """Certified cut norm of one n x n mask against P at its latents and its own threshold.
+
+    The own threshold solves the density equation at the drawn latents, so what is left is the
+    noise of the edges; what the latents add is measured by :func:`latent_gap`. ``lower`` and
+    ``upper`` bracket the norm. ``tau_off`` is a certified lower bound (all rows, all columns) of
+    the distance to the graphon whose threshold is 5 % too high.
+    """
+    model = criteria.criterion(criterion).limit(density).model
+    sample = draw(model, n, n, density, seed)
+    mask = sample.mask.double().numpy()
+    r, c = sample.r[None, :], sample.c[:, None]
+    level = _own_threshold(model, r, c, density)
+    found = bracket(mask - moment_values(model, 0, r, c, level), seed=seed, effort="fast")
+    return {"lower": found.lower, "upper": found.upper}
+
+
+def _own_threshold(model: SaliencyModel, r: Array, c: Array, density: float) -> float:
+    """The threshold at which the mask graphon has the density on these very factors."""
+    gap = lambda level: float(moment_values(model, 0, r, c, level).mean()) - density  # noqa: E731
+    low, high = (-1.0, 1.0) if model.rule.signed else (0.0, 1.0)
+    while gap(high) > 0.0:
+        high *= 2.0
+    while gap(low) < 0.0:
+        low *= 2.0
+    return float(optimize.brentq(gap, low, high, rtol=1e-13))
 
 
 @trial
-def mask_cut(
-    seed: int, n: int, criterion: str, density: float, offsets: list[float] | None = None
-) -> Metrics:
-    """Certified cut norm of one n x n mask against P at its latents, and against near misses.
+def latent_gap(seed: int, n: int, criterion: str, density: float) -> Metrics:
+    """Cut norm between P at the true and at the own threshold of n i.i.d. column factors.
 
-    ``lower`` and ``upper`` bracket ``||M - P||``; ``tau_off_lower`` is a certified lower bound
-    to the graphon with a threshold 5 % too high, ``tail_off_lower`` to the one with the other
-    tail (one-sided for two-sided rules, and the reverse).
+    The two graphons are ordered, so their cut norm is the difference of their means, exactly.
     """
-    limit = _limit(criterion, density)
-    sample = draw(limit.model, n, n, density, seed)
-    mask = sample.mask.double().numpy()
-    r, c = sample.r[None, :], sample.c[:, None]
-    expected = limit.at_factors(r, c)
-    found = bracket(mask - expected, seed=seed, effort="fast")
-    from theory.threshold import moment_values
-
-    off = moment_values(limit.model, 0, r, c, _raised(limit))
-    metrics: Metrics = {"lower": found.lower, "upper": found.upper}
-    metrics["tau_off_lower"] = bracket(mask - off, seed=seed, effort="fast").lower
-    return metrics
-
-
-def _raised(limit: LimitGraphon) -> float:
-    """A threshold 5 % off, towards fewer edges."""
-    return limit.tau + 0.05 * abs(limit.tau)
+    limit = criteria.criterion(criterion).limit(density)
+    positions = generator(seed, "columns").random(n)
+    rows, weights = limit.model.row.nodes()
+    columns = limit.model.column(positions)
+    values = moment_values(limit.model, 0, rows[None, :], columns[:, None], limit.tau)
+    return {"gap": abs(float((values @ weights).mean()) - density)}
 
 
 def tau_off_distance(criterion: str, density: float) -> float:
     """Cut norm between P and its near miss: one sign, so the difference of their densities."""
-    from theory.threshold import mean_density
-
-    limit = _limit(criterion, density)
-    return density - mean_density(limit.model, _raised(limit))
+    limit = criteria.criterion(criterion).limit(density)
+    return density - mean_density(limit.model, limit.tau + 0.05 * abs(limit.tau))
 
 
 @trial
@@ -65,7 +76,7 @@ def degree_variance(seed: int, n: int, criterion: str, density: float) -> Metric
     The variance of a degree function is estimated by the covariance, over sources, of the
     degrees in the two halves of the targets (and the reverse): chance is independent there.
     """
-    sample = draw(_limit(criterion, density).model, n, n, density, seed)
+    sample = draw(criteria.criterion(criterion), n, n, density, seed)
     mask = sample.mask.double().numpy()
     half = n // 2
     order = np.arange(n) % 2 == 0
@@ -76,7 +87,7 @@ def degree_variance(seed: int, n: int, criterion: str, density: float) -> Metric
 
 def degree_variances(criterion: str, density: float, side: str) -> float:
     """Variance over positions of the limit's degree function of one side, by quadrature."""
-    limit = _limit(criterion, density)
+    limit = criteria.criterion(criterion).limit(density)
     nodes, weights = np.polynomial.legendre.leggauss(600)
     positions, weights = (nodes + 1.0) / 2.0, weights / 2.0
     values = (
@@ -105,5 +116,5 @@ def sorted_constant(seed: int, n: int, density: float, aspect: int, cells: int) 
         "source_slope": float((deviation * source).sum() / (source**2).sum()),
         "target_slope": float((deviation * target).sum() / (target**2).sum()),
         "size": float(np.sqrt((deviation**2).mean())),
-        "histogram": [float(value) for value in block_means(deviation + density, cells).ravel()],
+        "histogram": [float(value) for value in (deviation + density).ravel()],
     }

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from numerics.scores import factor
 from numerics.seeds import derive, generator
 from theory import criteria
 from theory.limit import LimitGraphon, Which
-from theory.profiles import EmpiricalProfile
+from theory.profiles import ConstantProfile, EmpiricalProfile
 from verify.trial import trial
 
 Array = NDArray[np.float64]
@@ -78,11 +79,18 @@ def linear_part(network: OneHiddenLayer, beta: Array, intercept: float = 0.0) ->
     )
 
 
+def rms(first: Array, second: Array) -> float:
+    """Root mean square difference of two arrays of one shape."""
+    return float(np.sqrt(np.mean((first - second) ** 2)))
+
+
 def _rms(difference: Array) -> float:
-    return float(np.sqrt(np.mean(block_means(difference, GRID, GRID) ** 2)))
+    blocks = block_means(difference, GRID, GRID)
+    return rms(blocks, np.zeros_like(blocks))
 
 
 DATA_DRIVEN = ("snip", "grasp", "grasp-signed")
+WHICH: tuple[Which, ...] = ("mask", "variance", "mean")
 
 
 def _limit_at(criterion: str, row: Array, column: Array, density: float) -> LimitGraphon:
@@ -157,6 +165,31 @@ def _sizes(n: int, aspect: int, factor: float, power: float) -> tuple[int, int]:
     return d, max(int(round(factor * d**power)), 1)
 
 
+@lru_cache(maxsize=64)
+def near_miss_grid(criterion: str, density: float, name: str) -> Array:
+    """Block means of a near miss of a criterion's limit, shape (GRID, GRID).
+
+    ``"truth"`` is the limit itself; ``"other_tail"`` swaps one- and two-sided tails;
+    ``"flat_column"`` and ``"flat_row"`` make a factor constant; ``"constant"`` has no structure;
+    ``"as_snip"`` is SNIP's limit, for criteria that see no data.
+    """
+    base = criterion if criterion in DATA_DRIVEN else "snip"
+    other = "grasp" if criterion == "grasp-signed" else "grasp-signed"
+    one = ConstantProfile(1)
+    models = {
+        "truth": lambda: criteria.criterion(criterion),
+        "other_tail": lambda: criteria.criterion(other),
+        "flat_column": lambda: criteria.criterion(base, column_law=one),
+        "flat_row": lambda: criteria.criterion(base, row_profile=one),
+        "constant": criteria.random,
+        "as_snip": criteria.snip,
+    }
+    return models[name]().limit(density).grid(GRID)
+
+
+NEAR_MISSES = ("other_tail", "flat_column", "flat_row", "constant", "as_snip")
+
+
 @trial
 def pruned_network(
     seed: int, n: int, criterion: str, activation: str, density: float, aspect: int = 4,
@@ -167,63 +200,59 @@ def pruned_network(
 
     Errors are root mean squares over an 8 x 8 grid of blocks, sorted by the predicted factors:
     ``error``, ``variance_error`` and ``mean_error`` against P, V and mu at the network's own
-    factors, ``limit_error`` against the deterministic limit. Near misses, measured on the same
-    masks: the other tail, one factor flattened, no structure, SNIP's graphon for a criterion
-    that has no data, a row profile from the labels alone.
+    factors, ``limit_error`` against the deterministic limit, and one per near miss of it.
+    ``labels_only`` and ``conditional_error`` are for SNIP and repeat ``error`` elsewhere.
     """
     d, samples = _sizes(n, aspect, sample_factor, sample_power)
     net = prune(seed, n, d, samples, criterion, activation, density, parameters, intercept, device)
-    row, column = net.row[None, :], net.column[:, None]
     mask, squares, firsts = net.mask, net.weights**2 * net.mask, net.oriented * net.mask
-
-    def at(name: str, r: Array, c: Array, which: Which = "mask") -> Array:
-        model = _limit_at(name, r, c, density)
-        used = criteria.FACTORS[name]
-        return model.at_factors(
-            r[None, :] if "row_profile" in used else np.ones((1, d)),
-            c[:, None] if "column_law" in used else np.ones((n, 1)), which,
-        )  # fmt: skip
-
-    ones_n, ones_d = np.ones(n), np.ones(d)
-    other_tail = "grasp" if criterion == "grasp-signed" else "grasp-signed"
-    base = criterion if criterion in DATA_DRIVEN else "snip"
     coarse = block_means(mask, GRID, GRID)
     fine = block_means(mask, FIGURE_GRID, FIGURE_GRID)
-    expected = criteria.criterion(criterion).limit(density)
-    tail = criteria.criterion(other_tail).limit(density)
-    return {
-        "error": _rms(mask - at(criterion, net.row, net.column)),
-        "variance_error": _rms(squares - at(criterion, net.row, net.column, "variance")),
-        "mean_error": _rms(firsts - at(criterion, net.row, net.column, "mean")),
-        "limit_error": float(np.sqrt(np.mean((coarse - expected.grid(GRID)) ** 2))),
-        "limit_other_tail": float(np.sqrt(np.mean((coarse - tail.grid(GRID)) ** 2))),
-        "variance_is_mask": _rms(squares - at(criterion, net.row, net.column)),
+    own = {which: _expected(criterion, net.row, net.column, density, which) for which in WHICH}
+    error = _rms(mask - own["mask"])
+    metrics: Metrics = {
+        "error": error,
+        "variance_error": _rms(squares - own["variance"]),
+        "mean_error": _rms(firsts - own["mean"]),
+        "variance_is_mask": _rms(squares - own["mask"]),
         "zero_mean": _rms(firsts),
-        "other_tail": _rms(mask - at(other_tail, net.row, net.column)),
-        "flat_column": _rms(mask - at(base, net.row, ones_n)),
-        "flat_row": _rms(mask - at(base, ones_d, net.column)),
-        "as_snip": _rms(mask - at("snip", net.row, net.column)),
-        "constant": _rms(mask - density),
-        "labels_only": _rms(mask - at(base, np.abs(net.beta), net.column)),
-        "conditional_error": _conditional_error(net, density),
+        "labels_only": error,
+        "conditional_error": error,
+        "limit_error": rms(coarse, near_miss_grid(criterion, density, "truth")),
         "second_moment": float(squares.mean()),
         "first_moment": float(firsts.mean()),
         "offset": abs(net.part.offset),
         "blocks": [float(value) for value in fine.ravel()],
     }
+    for name in NEAR_MISSES:
+        metrics[name] = rms(coarse, near_miss_grid(criterion, density, name))
+    if criterion == "snip":
+        labels = _expected(criterion, np.abs(net.beta), net.column, density, "mask")
+        metrics["labels_only"] = _rms(mask - labels)
+        metrics["conditional_error"] = _conditional_error(net, density, error)
+    return metrics
 
 
-def _conditional_error(net: Pruned, density: float) -> float:
+def _expected(criterion: str, row: Array, column: Array, density: float, which: Which) -> Array:
+    """The graphon ``which`` at the factors of one network, shape (n, d)."""
+    used = criteria.FACTORS[criterion]
+    return _limit_at(criterion, row, column, density).at_factors(
+        row[None, :] if "row_profile" in used else np.ones((1, row.size)),
+        column[:, None] if "column_law" in used else np.ones((column.size, 1)),
+        which,
+    )
+
+
+def _conditional_error(net: Pruned, density: float, factorised: float) -> float:
     """Error of SNIP's conditional model ``|w| |A + B w| c``; the factorised one where B = 0."""
-    scale = np.sqrt(net.row.size)
-    row = net.part.gain * scale * net.row
     offset = abs(net.part.offset * net.part.curvature)
+    if offset < 1e-6:
+        return factorised
+    row = net.part.gain * np.sqrt(net.row.size) * net.row
     model = criteria.snip(
-        EmpiricalProfile(row), EmpiricalProfile(net.column, name="c"),
-        offset=float(offset) if offset > 1e-6 else None,
-    )  # fmt: skip
-    expected = model.limit(density).at_factors(row[None, :], net.column[:, None])
-    return _rms(net.mask - expected)
+        EmpiricalProfile(row), EmpiricalProfile(net.column, name="c"), offset=float(offset)
+    )
+    return _rms(net.mask - model.limit(density).at_factors(row[None, :], net.column[:, None]))
 
 
 @trial

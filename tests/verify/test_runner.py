@@ -1,0 +1,287 @@
+"""The runner: right verdicts, whatever the jobs and the order; a killed one loses nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import demo_claims as demo
+import pytest
+from interrupted_run import REPLICATES
+
+from verify import runner, verdicts
+from verify.claim import Claim, Verdict
+from verify.runner import Run
+from verify.store import Store
+from verify.trial import Trial
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+def comparable(found: Run) -> list[dict[str, Any]]:
+    """The verdicts without what may differ between runs."""
+    entries: list[dict[str, Any]] = verdicts.as_json(found)["claims"]
+    for entry in entries:
+        del entry["seconds"]
+    return sorted(entries, key=lambda entry: str(entry["id"]))
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """All cheap demonstration claims, run in this process."""
+    return runner.run(demo.CHEAP, jobs=1, store=tmp_path_factory.mktemp("store") / "s.sqlite")
+
+
+def test_verdicts_are_the_recorded_ones(serial: Run) -> None:
+    assert {o.claim_id: o.verdict for o in serial.outcomes} == {
+        "demo-limit": Verdict.SUPPORTED,
+        "demo-wrong": Verdict.REFUTED,
+        "demo-rate": Verdict.SUPPORTED,
+        "demo-value": Verdict.SUPPORTED,
+        "demo-certified": Verdict.SUPPORTED,
+    }
+    assert all(outcome.mutants for outcome in serial.outcomes)
+    assert serial.as_recorded
+
+
+def test_jobs_and_order_do_not_matter(serial: Run, tmp_path: Path) -> None:
+    parallel = runner.run(demo.CHEAP[::-1], jobs=2, store=tmp_path / "s.sqlite")
+    assert comparable(parallel) == comparable(serial)
+
+
+def test_a_claim_alone_gives_what_it_gives_among_others(serial: Run, tmp_path: Path) -> None:
+    alone = runner.run([demo.WRONG], jobs=1, store=tmp_path / "s.sqlite")
+    assert comparable(alone)[0] in comparable(serial)
+
+
+def test_another_seed_gives_other_numbers_and_the_same_verdicts(
+    serial: Run, tmp_path: Path
+) -> None:
+    other = runner.run(demo.CHEAP, jobs=1, seed=1, store=tmp_path / "s.sqlite")
+    assert [o.verdict for o in other.outcomes] == [o.verdict for o in serial.outcomes]
+    assert comparable(other) != comparable(serial)
+
+
+def test_looks_stop_once_all_is_decided(serial: Run) -> None:
+    counts = {o.claim_id: [e.replicates for e in o.evidence] for o in serial.outcomes}
+    assert counts["demo-wrong"] == [16]  # planned: 16, 32, 64
+    assert counts["demo-limit"][0] in (16, 32, 64)
+
+
+def test_claims_share_their_trials(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    runner.run([demo.LIMIT], jobs=1, store=path)
+    with Store(path) as store:
+        alone = len(store)
+    runner.run([demo.LIMIT, demo.WRONG], jobs=1, store=path)
+    with Store(path) as store:
+        assert len(store) == alone
+
+
+def test_a_check_that_a_changed_rule_would_pass_is_not_passed(tmp_path: Path) -> None:
+    """Held against a value that is off, the same data do not support; the mutants change too."""
+    off = demo.claim("demo-off", [demo.limit_check(0.6, 0.2, name="off")], Verdict.SUPPORTED)
+    (found,) = runner.run([off], jobs=1, store=tmp_path / "s.sqlite").outcomes
+    assert found.verdict is Verdict.REFUTED
+    assert found.mutants[0].verdict is Verdict.SUPPORTED
+    assert not found.as_recorded
+
+
+def test_a_failing_trial_leaves_its_claim_undecided_and_no_other(tmp_path: Path) -> None:
+    found = runner.run([demo.FAILING, demo.LIMIT], jobs=1, store=tmp_path / "s.sqlite")
+    failing, other = found.outcomes
+    assert failing.verdict is Verdict.UNDECIDED
+    assert "RuntimeError: no such network" in failing.errors[0]
+    assert "no such network" in failing.evidence[0].settings["error"]
+    assert other.as_recorded
+    assert not found.as_recorded
+
+
+def test_replicates_that_agree_exactly_decide_nothing(tmp_path: Path) -> None:
+    (found,) = runner.run([demo.CONSTANT], jobs=1, store=tmp_path / "s.sqlite").outcomes
+    assert found.verdict is Verdict.UNDECIDED
+    assert "agree exactly" in found.evidence[0].note
+
+
+def test_the_device_reaches_trials_that_take_one(tmp_path: Path) -> None:
+    (found,) = runner.run([demo.DEVICE], jobs=1, device="cpu", store=tmp_path / "s").outcomes
+    assert found.as_recorded
+    assert found.trials("value")[0].settings["device"] == "cpu"
+
+
+def test_every_replicate_is_there_for_figures(serial: Run) -> None:
+    found = serial.outcomes[0]
+    results = found.trials("limit")
+    assert {result.settings["n"] for result in results} == set(demo.WIDTHS)
+    assert len({result.seed for result in results}) == len(results)
+    assert len(results[0].values["profile"]) == 3
+    with pytest.raises(ValueError, match="name must be a check of demo-limit"):
+        found.trials("missing")
+
+
+def test_no_claims_are_not_as_recorded(tmp_path: Path) -> None:
+    assert not runner.run([], jobs=1, store=tmp_path / "s.sqlite").as_recorded
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"profile": "slow"}, "profile must be one of quick, full"),
+        ({"jobs": 0}, "jobs must be a whole number"),
+        ({"jobs": True}, "jobs must be a whole number"),
+        ({"seed": -1}, "seed must be a whole number"),
+        ({"progress": "loud"}, "progress must be one of"),
+        ({"device": "tpu"}, "device"),
+    ],
+)
+def test_bad_arguments_are_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        runner.run([demo.DEVICE], **({"jobs": 1, "store": tmp_path / "s.sqlite"} | changes))
+
+
+# ------------------------------------------------------------------------- killed runs
+
+
+def start(folder: Path, store: Path, jobs: int) -> subprocess.Popen[bytes]:
+    """A run of slow trials in a process of its own."""
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{HERE}", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(HERE / "interrupted_run.py"), str(folder), str(store), str(jobs)]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait until something holds; fail if it does not in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.parametrize(
+    ("jobs", "how"), [(1, signal.SIGKILL), (2, signal.SIGKILL), (2, signal.SIGINT)]
+)
+def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, jobs: int, how: int) -> None:
+    folder, store = tmp_path / "calls", tmp_path / "s.sqlite"
+    folder.mkdir()
+    process = start(folder, store, jobs)
+    try:
+        wait_for(lambda: len(list(folder.iterdir())) >= 30 or process.poll() is not None)
+        process.send_signal(how)
+    finally:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode not in (0, 1), err
+    assert how == signal.SIGKILL or b"leaked" not in err
+    workers = {int(path.name.split("-")[1]) for path in folder.iterdir()}
+    wait_for(lambda: not any(is_running(pid) for pid in workers), 20)
+    with Store(store) as opened:
+        kept = len(opened)
+    called = len(list(folder.iterdir()))
+    assert kept >= 30 - 2 * jobs  # all but what was under way
+    assert kept < REPLICATES
+
+    again = start(folder, store, jobs)
+    again.communicate(timeout=120)
+    assert again.returncode == 0
+    assert len(list(folder.iterdir())) == called + REPLICATES - kept
+
+
+def test_a_finished_run_runs_nothing_again(tmp_path: Path) -> None:
+    def never(*arguments: Any, **settings: Any) -> None:
+        raise AssertionError("a stored trial was run again")
+
+    path = tmp_path / "s.sqlite"
+    first = runner.run([demo.LIMIT], jobs=1, store=path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trial, "__call__", never)
+        second = runner.run([demo.LIMIT], jobs=1, store=path)
+    assert comparable(first) == comparable(second)
+    assert second.outcomes[0].seconds >= 0
+
+
+def test_a_changed_trial_is_not_mistaken_for_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    runner.run([demo.LIMIT], jobs=1, store=path)
+    with Store(path) as store:
+        before = len(store)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo.trials.noisy_mean, "digest", "another code")
+        runner.run([demo.LIMIT], jobs=1, store=path)
+    with Store(path) as store:
+        assert len(store) == 2 * before
+
+
+def test_the_verdicts_have_the_agreed_form(serial: Run) -> None:
+    found = verdicts.as_json(serial)
+    assert list(found) == ["schema", "environment", "claims"]
+    assert found["schema"] == 1
+    assert {
+        "python",
+        "torch",
+        "sympy",
+        "platform",
+        "cpus",
+        "version",
+        "profile",
+        "seed",
+        "date",
+    } <= (set(found["environment"]))
+    for entry in found["claims"]:
+        assert list(entry) == [
+            "id", "paper", "item", "reading", "title", "verdict", "recorded", "evidence",
+            "mutants", "seconds",
+        ]  # fmt: skip
+        for item in entry["evidence"]:
+            assert list(item) == [
+                "name", "kind", "predicted", "measured", "low", "high", "margin", "replicates",
+                "settings",
+            ]  # fmt: skip
+        assert all(list(mutant) == ["name", "verdict"] for mutant in entry["mutants"])
+
+
+def test_claims_are_found_by_workers_through_their_module() -> None:
+    assert isinstance(demo.LIMIT, Claim)
+    assert demo.LIMIT.module == "demo_claims"
+
+
+def test_an_undecided_reading_says_what_would_decide_it(tmp_path: Path) -> None:
+    narrow = dataclasses.replace(
+        demo.limit_check(name="narrow"), margin=0.02, gamma=1.0, replicates=(16, 32)
+    )
+    claim = demo.claim("demo-narrow", [narrow], Verdict.SUPPORTED)
+    (found,) = runner.run([claim], jobs=1, store=tmp_path / "s.sqlite").outcomes
+    assert found.verdict is Verdict.UNDECIDED
+    note = found.evidence[0].note
+    assert "replicates at each width would be needed" in note
+    needed = int(re.findall(r"about (\d+)", note)[0])
+    assert needed > 32
+    enough = dataclasses.replace(narrow, name="enough", replicates=2 * needed)
+    claim = demo.claim("demo-enough", [enough], Verdict.SUPPORTED)
+    (found,) = runner.run([claim], jobs=1, store=tmp_path / "s.sqlite").outcomes
+    assert found.verdict is Verdict.SUPPORTED
+
+
+def test_an_unknown_exponent_is_said_to_be_the_reason(tmp_path: Path) -> None:
+    wide = dataclasses.replace(
+        demo.limit_check(name="wide"), margin=0.02, gamma=(0.1, 3.0), replicates=16
+    )
+    claim = demo.claim("demo-wide", [wide], Verdict.SUPPORTED)
+    (found,) = runner.run([claim], jobs=1, store=tmp_path / "s.sqlite").outcomes
+    assert "range of gamma alone" in found.evidence[0].note
