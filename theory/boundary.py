@@ -66,8 +66,9 @@ def _complete_beta(expr: sp.Expr) -> sp.Expr:
 
 
 def _elementary(expr: sp.Expr, var: sp.Symbol, point: sp.Expr, side: str) -> sp.Expr | None:
-    # With a symbol in the exponent SymPy's limit has been seen to guess its sign wrongly.
-    if any(e.exp.free_symbols - {var} and e.base.has(var) for e in expr.atoms(sp.Pow)):
+    # SymPy's limit takes the wrong branch of a Piecewise, and guesses the sign of a symbolic
+    # exponent wrongly: neither is asked for.
+    if expr.has(*_JUMPS) or any(e.exp.free_symbols - {var} and e.base.has(var) for e in expr.atoms(sp.Pow)):
         return None
     try:
         limit = sp.limit(expr, var, point, side)

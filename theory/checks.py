@@ -137,7 +137,7 @@ def separate(
     for point in sample_points(both.free_symbols, domain):
         try:
             at = linearise(both.subs(point).doit(integrals=False)).subs(point)
-            left, right = (enclose(side, prec=64) for side in at)
+            left, right = (enclose(side, prec=128) for side in at)
         except (Unsupported, ValueError, TypeError, NotImplementedError, RecursionError):
             continue
         if disjoint(left, right):

@@ -90,23 +90,29 @@ def _single(func: Any, term: sp.Expr, limit: sp.Tuple) -> sp.Expr:
 
 
 def peel(expr: sp.Expr) -> sp.Expr:
-    """Take the last terms out of sums and products whose upper limit is ``n + k``, ``k > 0``.
+    """Bring sums and products that end at ``n + k`` for several whole ``k`` to the smallest one.
 
     ``sum_{l=a}^{n+1} f(l) = sum_{l=a}^{n} f(l) + f(n+1)`` holds for ``n >= a - 1``, the range in
-    which a symbolic depth is used.
+    which a symbolic depth is used. An end ``n + k`` with ``k > 0`` alone is brought to ``n``.
     """
+    lowest: dict[Any, int] = {}
+    for e in expr.atoms(sp.Sum, sp.Product):
+        if len(e.args) == 2 and len(e.args[1]) == 3:
+            shift, rest = e.args[1][2].as_coeff_Add()
+            if shift.is_Integer and rest.free_symbols:
+                lowest[rest] = min(lowest.get(rest, 0), int(shift))
 
     def last(e: sp.Expr) -> sp.Expr:
         body, (var, low, high) = e.args[0], e.args[1]
         shift, rest = high.as_coeff_Add()
-        if not (shift.is_Integer and shift > 0 and rest.free_symbols):
+        if not (rest in lowest and shift.is_Integer and shift > lowest[rest]):
             return e
         shorter = last(e.func(body, (var, low, high - 1)))
         term = body.subs(var, high)
         return shorter + term if isinstance(e, sp.Sum) else shorter * term
 
     def applies(e: sp.Basic) -> bool:
-        return isinstance(e, sp.Sum | sp.Product) and len(e.args) == 2
+        return isinstance(e, sp.Sum | sp.Product) and len(e.args) == 2 and len(e.args[1]) == 3
 
     return expr.replace(applies, last)
 

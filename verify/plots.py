@@ -76,7 +76,8 @@ def default_figure(checks: Sequence[CheckOutcome]) -> Figure | None:
     panels: list[Series | CheckOutcome] = []
     for check in checks:
         panels.extend(check.series)
-        if check.kind == "certified" and any(item.low is not None for item in check.evidence):
+        # Enclosures of a single point (yes or no, exact counts) make no picture.
+        if check.kind == "certified" and any(item.low != item.high for item in check.evidence):
             panels.append(check)
     if not panels:
         return None

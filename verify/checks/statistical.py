@@ -18,6 +18,7 @@ from verify.profile import for_profile, is_per_profile
 from verify.trial import Trial
 
 DISPLAY_LEVEL = 0.05
+SIDES = {"=": "", "<=": ", at most", ">=": ", at least"}
 NO_SPREAD = (
     "replicates agree exactly at some width, so a t-interval says nothing; "
     "use a certified check for exact quantities"
@@ -281,7 +282,9 @@ class StatisticalCheck:
             high=estimate.high,
             curve=estimate.curve,
             references=tuple(
-                (r.name, r.predicted, r.mutant) for r in readings if r.metric == metric
+                (r.name + SIDES[r.relation], r.predicted, r.mutant)
+                for r in readings
+                if r.metric == metric
             ),
         )
 

@@ -10,7 +10,13 @@ from importlib import import_module
 
 from verify.claim import REGISTRY, Registry
 
-MODULES: tuple[str, ...] = ("factorised", "theorem47", "graphons", "figures")
+MODULES: tuple[str, ...] = (
+    "closed_forms",
+    "factorised",
+    "theorem47",
+    "graphons",
+    "figures",
+)
 
 
 def load() -> Registry:
