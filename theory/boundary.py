@@ -68,7 +68,9 @@ def _complete_beta(expr: sp.Expr) -> sp.Expr:
 def _elementary(expr: sp.Expr, var: sp.Symbol, point: sp.Expr, side: str) -> sp.Expr | None:
     # SymPy's limit takes the wrong branch of a Piecewise, and guesses the sign of a symbolic
     # exponent wrongly: neither is asked for.
-    if expr.has(*_JUMPS) or any(e.exp.free_symbols - {var} and e.base.has(var) for e in expr.atoms(sp.Pow)):
+    if expr.has(*_JUMPS) or any(
+        e.exp.free_symbols - {var} and e.base.has(var) for e in expr.atoms(sp.Pow)
+    ):
         return None
     try:
         limit = sp.limit(expr, var, point, side)

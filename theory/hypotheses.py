@@ -113,8 +113,8 @@ class Setting:
 
     model: SaliencyModel
     density: Any
-    sources: sp.Expr = n  # noqa: RUF009 - SymPy expressions are immutable
-    targets: sp.Expr = n  # noqa: RUF009
+    sources: sp.Expr = n
+    targets: sp.Expr = n
     noise_unit: str = "edge"
     row_sequence: tuple[Any, ...] = ()
     column_sequence: tuple[Any, ...] = ()
@@ -206,7 +206,10 @@ def _threshold(setting: Setting) -> tuple[Holds, str]:
         except NotImplementedError:
             return Holds.CANNOT_TELL, f"limit of {setting.density_sequence} is not known"
         if isinstance(end, sp.AccumBounds) or end != sp.sympify(setting.density):
-            return Holds.FAILS, f"densities {setting.density_sequence} tend to {end}, so tau does not"
+            return (
+                Holds.FAILS,
+                f"densities {setting.density_sequence} tend to {end}, so tau does not",
+            )
     model, density = setting.model, sp.sympify(setting.density)
     if density.free_symbols:
         return Holds.CANNOT_TELL, "the density is symbolic"
@@ -241,9 +244,7 @@ NEEDED = ("growth", "row convergence", "column law", "independent noise", "conti
 
 def check(setting: Setting) -> dict[str, Answer]:
     """Ask every hypothesis of Theorem 4.7 of a setting; keys are the names in ``PREDICATES``."""
-    return {
-        name: Answer(name, *predicate(setting)) for name, predicate in PREDICATES.items()
-    }
+    return {name: Answer(name, *predicate(setting)) for name, predicate in PREDICATES.items()}
 
 
 def applies(setting: Setting) -> Holds:

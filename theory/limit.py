@@ -140,7 +140,7 @@ class LimitGraphon:
         return sp.Integral(self.mask, (v, 0, 1)) if closed is None else closed
 
     def target_degree(self) -> sp.Expr:
-        """``int P(u, v) du`` as an unevaluated Integral (or P itself if it does not depend on u)."""
+        """``int P(u, v) du`` as an unevaluated Integral (or P, if it is free of u)."""
         expr = self.mask
         return sp.Integral(expr, (u, 0, 1)) if expr.has(u) else expr
 
@@ -173,9 +173,7 @@ class LimitGraphon:
         """The graphon at factors ``r``, ``c`` (not positions), broadcast, float64."""
         return np.asarray(moment_values(self.model, _order(which), rr, cc, self.tau))
 
-    def grid(
-        self, targets: int, sources: int | None = None, which: Which = "mask"
-    ) -> Array:
+    def grid(self, targets: int, sources: int | None = None, which: Which = "mask") -> Array:
         """Cell averages on a uniform grid, shape ``(targets, sources)``, float64."""
         return cell_averages(lambda uu, vv: self.values(uu, vv, which), targets, sources)
 
@@ -200,7 +198,7 @@ class LimitGraphon:
         return np.asarray(moment_values(self.model, 0, rv[None, :], cc[:, None], self.tau) @ rw)
 
     def total(self, which: Which = "mask") -> float:
-        """``int int`` of the graphon: the density itself for the mask, the surviving moment else."""
+        """``int int`` of the graphon: density for the mask, else surviving moment."""
         rv, rw = self.model.row.nodes()
         cv, cw = self.model.column.nodes()
         values = moment_values(self.model, _order(which), rv[:, None], cv[None, :], self.tau)

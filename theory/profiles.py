@@ -118,9 +118,7 @@ class SymbolicProfile(Profile):
     expression that is negative or not finite on a test grid of (0, 1).
     """
 
-    def __init__(
-        self, expr: Any, *, name: str | None = None, bounded: bool | None = None
-    ) -> None:
+    def __init__(self, expr: Any, *, name: str | None = None, bounded: bool | None = None) -> None:
         expr = sp.sympify(expr)
         free = sorted(expr.free_symbols, key=str)
         if len(free) > 1:
@@ -134,7 +132,9 @@ class SymbolicProfile(Profile):
         probe = np.concatenate((_graded_rule(24, 10)[0], np.linspace(0.01, 0.99, 99)))
         values = _checked(self._values(probe), "row_profile")
         if not np.any(values > 0):
-            raise ValueError("row_profile must not vanish everywhere: an all-zero score has no mask")
+            raise ValueError(
+                "row_profile must not vanish everywhere: an all-zero score has no mask"
+            )
         self.bounded = bounded if bounded is not None else self._is_bounded()
 
     def _values(self, x: Array) -> Array:
@@ -200,7 +200,8 @@ class HalfNormalProfile(SymbolicProfile):
         if self.scale.free_symbols or not self.scale.is_positive:
             raise ValueError(f"scale must be a positive number, got {scale}")
         super().__init__(
-            self.scale * sp.sqrt(2) * sp.erfinv(_POSITION), name=f"half-normal({self.scale})",
+            self.scale * sp.sqrt(2) * sp.erfinv(_POSITION),
+            name=f"half-normal({self.scale})",
             bounded=False,
         )
 

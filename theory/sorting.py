@@ -29,14 +29,16 @@ def sas_bias() -> sp.Expr:
 def cell_quantiles(cells: int) -> Array:
     """Averages of the normal quantile over ``cells`` equal cells of [0, 1], shape (cells,).
 
-    Exact, since the quantile integrates to minus the density: ``int_a^b Q = phi(Q(a)) - phi(Q(b))``.
+    Exact: the quantile integrates to minus the density, ``int_a^b Q = phi(Q(a)) - phi(Q(b))``.
     Raises ValueError for fewer than one cell.
     """
     if cells < 1:
         raise ValueError(f"cells must be at least 1, got {cells}")
     p = sp.Symbol("p")
-    antiderivative = -sp.exp(-sp.erfinv(2 * p - 1) ** 2) / sp.sqrt(2 * sp.pi)
-    edges = sp.lambdify(p, antiderivative, modules=["scipy", "numpy"])(np.linspace(0.0, 1.0, cells + 1))
+    antiderivative = -sp.exp(-(sp.erfinv(2 * p - 1) ** 2)) / sp.sqrt(2 * sp.pi)
+    edges = sp.lambdify(p, antiderivative, modules=["scipy", "numpy"])(
+        np.linspace(0.0, 1.0, cells + 1)
+    )
     return np.asarray(cells * np.diff(edges), dtype=np.float64)
 
 

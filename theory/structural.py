@@ -9,8 +9,18 @@ import sympy as sp
 
 from theory.checks import CheckResult, Status, Timed
 
-_PREDICATES = {">0": "is_positive", ">=0": "is_nonnegative", "<0": "is_negative", "<=0": "is_nonpositive"}
-_OPPOSITE = {">0": "is_nonpositive", ">=0": "is_negative", "<0": "is_nonnegative", "<=0": "is_positive"}
+_PREDICATES = {
+    ">0": "is_positive",
+    ">=0": "is_nonnegative",
+    "<0": "is_negative",
+    "<=0": "is_nonpositive",
+}
+_OPPOSITE = {
+    ">0": "is_nonpositive",
+    ">=0": "is_negative",
+    "<0": "is_nonnegative",
+    "<=0": "is_positive",
+}
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,9 @@ class StructuralSign(Timed):
 
     def __post_init__(self) -> None:
         if self.relation not in _PREDICATES:
-            raise ValueError(f"relation must be one of {sorted(_PREDICATES)}, got {self.relation!r}")
+            raise ValueError(
+                f"relation must be one of {sorted(_PREDICATES)}, got {self.relation!r}"
+            )
 
     def describe(self) -> str:
         """One line: what is claimed and how."""

@@ -53,7 +53,7 @@ def witness(limit: LimitGraphon) -> Witness | None:
     margin = abs(level) * 1e-9 + 1e-15
     box = (sp.Rational(level - margin), sp.Rational(level + margin))
     mask = limit.model.rule.moment(limit.model.noise, 0, tau)
-    found = []
+    found: list[tuple[tuple[sp.Expr, sp.Expr], Any]] = []
     for position_u in _LEVELS:
         for position_v in _LEVELS:
             factors = {
@@ -65,9 +65,7 @@ def witness(limit: LimitGraphon) -> Witness | None:
             ball = enclose(mask.subs(factors), {tau: box})
             for other, other_ball in found:
                 if disjoint(ball, other_ball):
-                    return Witness(
-                        other, (position_u, position_v), (str(other_ball), str(ball))
-                    )
+                    return Witness(other, (position_u, position_v), (str(other_ball), str(ball)))
             found.append(((position_u, position_v), ball))
     return None
 
@@ -92,6 +90,4 @@ def is_homogeneous(limit: LimitGraphon) -> bool | None:
 
 def classify(limit: LimitGraphon) -> str:
     """``"homogeneous"``, ``"heterogeneous"`` or ``"cannot tell"``, for tables."""
-    return {True: "homogeneous", False: "heterogeneous", None: "cannot tell"}[
-        is_homogeneous(limit)
-    ]
+    return {True: "homogeneous", False: "heterogeneous", None: "cannot tell"}[is_homogeneous(limit)]

@@ -165,7 +165,7 @@ def _mask_mp(model: SaliencyModel) -> Any:
 
 
 def _row_density_sum(x: Any) -> Any:
-    """The row density D(x) as ``(2/pi) int_0^oo exp(-x cosh s) / cosh s ds``, to absolute precision.
+    """The row density D(x) as ``(2/pi) int_0^oo exp(-x cosh s) / cosh s ds`` (absolute precision).
 
     The same function as `theory.special.row_density_mp` (a test compares them); the trapezoidal
     rule converges geometrically here and is a hundred times faster inside a root search.
@@ -197,7 +197,9 @@ def mean_density_mp(model: SaliencyModel, threshold: Any) -> Any:
         assert isinstance(model.column, HalfNormalProfile)
         scale = mp.mpf(sp.N(model.column.scale * sp.sqrt(model.noise.variance), mp.mp.dps))
         cut = (mp.mp.dps + 2) * mp.log(10)
-        share = (mp.mpf(1) if isinstance(model.rule, MagnitudeRule) else mp.mpf(1) / 2) * (1 - 2 * base)
+        share = (mp.mpf(1) if isinstance(model.rule, MagnitudeRule) else mp.mpf(1) / 2) * (
+            1 - 2 * base
+        )
 
         def per_row(value: Any) -> Any:
             # D(x) < exp(-x), so beyond the cut it vanishes to working precision.

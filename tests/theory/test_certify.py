@@ -34,7 +34,12 @@ EXPRESSIONS = [
     X ** Q(7, 3) + X**-3 + X**X,
     sp.Max(X, 1) - sp.Min(X, Q(1, 2), 3) + sp.Abs(1 - X) + sp.sign(X - 5),
     sp.Piecewise((X, X > 3), (X**2, (X > 1) & (X <= 3)), (sp.pi, True)),
-    sp.loggamma(X) + sp.digamma(X) + sp.polygamma(2, X) + sp.acosh(1 + X) + sp.asinh(X) + sp.factorial(X),
+    sp.loggamma(X)
+    + sp.digamma(X)
+    + sp.polygamma(2, X)
+    + sp.acosh(1 + X)
+    + sp.asinh(X)
+    + sp.factorial(X),
     sp.uppergamma(2, X) + sp.lowergamma(Q(1, 2), X) + sp.erf2(X, 2 * X) + sp.Heaviside(X),
     sp.EulerGamma + sp.Catalan * sp.GoldenRatio + sp.E**X,
 ]

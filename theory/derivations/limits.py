@@ -137,9 +137,7 @@ def _taxonomy() -> Derivation:
     snip = MagnitudeRule().moment(Gaussian(), 0, x).subs({r: _R, c: _C})
     t = x / (_R * _C)
     along = {u: sp.diff(_R, u) / _R, v: sp.diff(_C, v) / _C}
-    slopes = AllOf(
-        tuple(Identity(sp.diff(snip, at), 2 * t * _phi(t) * along[at]) for at in (u, v))
-    )
+    slopes = AllOf(tuple(Identity(sp.diff(snip, at), 2 * t * _phi(t) * along[at]) for at in (u, v)))
     return Derivation(
         "limits.taxonomy",
         "When a graphon of the rule |w| r c is constant",
@@ -151,7 +149,9 @@ def _taxonomy() -> Derivation:
             Step(
                 r"\partial_u P = \partial_v P = 0",
                 "Random and Magnitude: no factor depends on a position",
-                AllOf(tuple(Identity(sp.diff(m, at), sp.S.Zero) for m in constant for at in (u, v))),
+                AllOf(
+                    tuple(Identity(sp.diff(m, at), sp.S.Zero) for m in constant for at in (u, v))
+                ),
             ),
             Step(r"\partial P = 2t\varphi(t)\,\partial\log(rc)", "chain rule", slopes),
             Step(
@@ -231,10 +231,9 @@ def _stein() -> Derivation:
     position = weight * p / sp.sqrt(scale) + rest
     first = sp.diff(sigma(x), x).subs(x, position)
     product = error(p) * first
-    expected = (
-        sp.diff(error(p), p) * first
-        + error(p) * weight / sp.sqrt(scale) * sp.diff(sigma(x), (x, 2)).subs(x, position)
-    )
+    expected = sp.diff(error(p), p) * first + error(p) * weight / sp.sqrt(scale) * sp.diff(
+        sigma(x), (x, 2)
+    ).subs(x, position)
     curvature = sp.tanh(x).diff(x, 2) * _phi(x)
     sigmoid = (1 / (1 + sp.exp(-x))).diff(x, 2)
     return Derivation(
@@ -297,7 +296,11 @@ def _three_graphons() -> Derivation:
                     {tau: (-3, 3), r: (1, 1), c: (1, 1)},
                 ),
             ),
-            Step(r"V < 1", "pruning removes second moment", Sign(gap.subs({r: 1, c: 1}), ">0", {x: (sp.Rational(1, 10), 6)})),
+            Step(
+                r"V < 1",
+                "pruning removes second moment",
+                Sign(gap.subs({r: 1, c: 1}), ">0", {x: (sp.Rational(1, 10), 6)}),
+            ),
         ],
         mutants={"mu = P": Identity(SignedRule().moment(law, 1, tau), law.survival(t))},
     )

@@ -17,7 +17,9 @@ FAMILIES = {
 
 def _family(name: str) -> tuple[DerivationCheck, ...]:
     prefix = f"laws.{name}."
-    return tuple(DerivationCheck(found) for found in derivations.names() if found.startswith(prefix))
+    return tuple(
+        DerivationCheck(found) for found in derivations.names() if found.startswith(prefix)
+    )
 
 
 for _name, _title in FAMILIES.items():
@@ -64,7 +66,8 @@ for _id, _derivation, _item, _paper, _statement, _title in (
     ),
     (
         "limit-magnitude", "limits.magnitude", "three graphons", "own",
-        r"Magnitude has $P = \rho$ but $V = \rho + 2t\varphi(t) > \rho$, $t = \bar\Phi^{-1}(\rho/2)$.",
+        r"Magnitude has $P = \rho$ but $V = \rho + 2t\varphi(t) > \rho$, "
+        r"$t = \bar\Phi^{-1}(\rho/2)$.",
         "Magnitude's constants",
     ),
     (

@@ -37,7 +37,9 @@ NEAR = {
 SNIP_HALF_WAY = mask_margin("snip", DENSITY, "other_tail", "flat_column", "flat_row")
 
 
-def block_check(criterion: str, near: tuple[str, ...], name: str = "blocks", **more: Any) -> LimitCheck:
+def block_check(
+    criterion: str, near: tuple[str, ...], name: str = "blocks", **more: Any
+) -> LimitCheck:
     """The block error against P falls to zero; those against near misses do not."""
     readings = [Reading("P at the network's own factors", "error", 0.0)]
     readings += [Reading(NEAR[item], item, 0.0, mutant=True) for item in near]

@@ -66,7 +66,7 @@ def _row(check: CheckOutcome) -> list[plots.Panel]:
     first = check.trials[0].settings
     limit = criteria.criterion(first["criterion"]).limit(first["density"])
     expected = limit.grid(FIGURE_GRID)
-    panels = []
+    panels: list[plots.Panel] = []
     for width in sorted({trial.settings["n"] for trial in check.trials}):
         stack = [t.values["blocks"] for t in check.trials if t.settings["n"] == width]
         mean = np.mean(stack, axis=0).reshape(FIGURE_GRID, FIGURE_GRID)

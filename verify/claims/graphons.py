@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from theory.taxonomy import is_homogeneous
+from typing import Any
+
 from theory import criteria
+from theory.taxonomy import is_homogeneous
 from verify.checks import Certified, CertifiedCheck, LimitCheck, RateCheck, Reading
 from verify.claim import Claim, Verdict, register
 from verify.claims.factorised import DENSITY, GAMMA, REPLICATES, SETTING, WIDTHS, settings
@@ -12,7 +14,7 @@ from verify.trials.masks import degree_variance, degree_variances, sorted_consta
 from verify.trials.networks import pruned_network
 
 
-def _moment_check(criterion: str, **more: float) -> LimitCheck:
+def _moment_check(criterion: str, **more: Any) -> LimitCheck:
     """Block errors of V and mu fall to zero; V = P (and mu = 0 for signed rules) is refuted."""
     readings = [
         Reading("V at the network's own factors", "variance_error", 0.0),
@@ -33,7 +35,7 @@ def _moment_check(criterion: str, **more: float) -> LimitCheck:
     )
 
 
-def _total_check(criterion: str, **more: float) -> LimitCheck:
+def _total_check(criterion: str, **more: Any) -> LimitCheck:
     """The surviving second moment tends to the integral of V, not to the density."""
     truth = lambda: total(criterion, DENSITY, "variance")  # noqa: E731
     return LimitCheck(
@@ -93,7 +95,7 @@ register(
         reading="own",
         title="GraSP: by magnitude mu = 0, signed mu = phi(t)",
         statement=r"|GraSP| has $V = P + 2t\varphi(t)$ and $\mu = 0$; signed GraSP has "
-        r"$V = \bar\Phi(t) + t\varphi(t)$ and, in the orientation of the score, $\mu = \varphi(t)$.",
+            r"$V = \bar\Phi(t) + t\varphi(t)$ and, oriented as the score, $\mu = \varphi(t)$.",
         hypotheses=(*SETTING[:2], r"$N = d^2$", r"$\sigma$ odd"),
         depends=("fsm-grasp-magnitude", "fsm-grasp-signed"),
         checks=(
@@ -125,7 +127,8 @@ register(
                     Reading("all weights", "second_moment", 1.0, mutant=True),
                     Reading(
                         "half of V's excess", "second_moment",
-                        lambda: (DENSITY + total("magnitude", DENSITY, "variance")) / 2, mutant=True,
+                        lambda: (DENSITY + total("magnitude", DENSITY, "variance")) / 2,
+                        mutant=True,
                     ),
                 ),
                 margin=lambda: SHARE * (total("magnitude", DENSITY, "variance") - DENSITY) / 2,
@@ -155,7 +158,7 @@ def _degree_check(criterion: str, side: str, known: float | None) -> LimitCheck:
     wrong = (
         [
             Reading("homogeneous", side, 0.0, mutant=True),
-            Reading("10 % more", side, lambda: 1.1 * truth(), mutant=True),  # type: ignore[operator]
+            Reading("10 % more", side, lambda: 1.1 * truth(), mutant=True),
         ]
         if callable(truth)
         else [Reading("as heterogeneous as SNIP", side, reference, mutant=True)]
@@ -193,15 +196,13 @@ register(
         statement=r"$\partial P/\partial u = \partial P/\partial v = 0$ for Random and Magnitude; "
         r"for SNIP, |GraSP|, signed GraSP and SynFlow there are two positions at which $P$ "
         r"provably differs (disjoint enclosures).",
-        hypotheses=(
-            "Gaussian weights; half-normal factors; density 0.2",
-        ),
+        hypotheses=("Gaussian weights; half-normal factors; density 0.2",),
         checks=(
             CertifiedCheck(
                 "P is constant",
                 _homogeneity_rows,
                 mutants={
-                    "the opposite": lambda row: 1.0 - float(row.predicted),  # type: ignore[arg-type]
+                    "the opposite": lambda row: 1.0 - float(row.predicted),
                     "all are homogeneous": lambda row: 1.0,
                     "none is": lambda row: 0.0,
                 },

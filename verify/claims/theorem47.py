@@ -1,4 +1,4 @@
-"""[B] Theorem 4.7: masks converge to P in cut norm, at which rate, and which hypotheses it needs."""
+"""[B] Theorem 4.7: masks converge to P in cut norm; the rate, and what each hypothesis is for."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from theory.symbols import n as width
 from theory.symbols import u
 from verify.checks import Certified, CertifiedCheck, LimitCheck, RateCheck, Reading
 from verify.claim import Claim, Verdict, register
-from verify.trials import counterexamples as examples
 from verify.trial import Trial
+from verify.trials import counterexamples as examples
 from verify.trials.masks import latent_gap, mask_cut, tau_off_distance
 
 DENSITY = 0.2
@@ -106,7 +106,10 @@ register(
                     Reading("the exact constant", "lower", examples.few_sources_limit),
                     Reading("convergence", "lower", 0.0, mutant=True),
                     Reading(
-                        "5 % more", "lower", lambda: 1.05 * examples.few_sources_limit(), mutant=True
+                        "5 % more",
+                        "lower",
+                        lambda: 1.05 * examples.few_sources_limit(),
+                        mutant=True,
                     ),
                 ),
                 margin=lambda: 0.02 * examples.few_sources_limit(),
@@ -241,13 +244,17 @@ for _example, _slug, _what in (
 
 for _slug, _trial, _widths, _title, _statement in (
     (
-        "uniqueness", examples.gap_at_threshold, (20, 80, 320, 1280),
+        "uniqueness",
+        examples.gap_at_threshold,
+        (20, 80, 320, 1280),
         "Uniqueness of the threshold is not needed",
         r"If the score has a gap at its $(1-\rho)$-quantile every $\tau$ in the gap solves the "
         r"density equation, yet all give the same $P$ almost everywhere, and masks converge to it.",
     ),
     (
-        "boundedness", examples.unbounded_profile, (50, 100, 200, 400),
+        "boundedness",
+        examples.unbounded_profile,
+        (50, 100, 200, 400),
         "Boundedness of the row profile is not needed",
         r"With $r(u) = (1-u)^{-1/2}$, which has no bound, masks converge to $P$ all the same.",
     ),
@@ -307,7 +314,8 @@ def _expected_answers() -> list[tuple[str, hypotheses.Setting, str, hypotheses.H
         ("atom at tau", setting(atoms, 0.2), "threshold", fails),
         ("zero rows", setting(gap, 0.2), "threshold", fails),
         ("regular", setting(snip, 0.2), "threshold", holds),
-        ("drifting density", setting(snip, 0.2, density_sequence=sp.sin(width) / 10 + sp.Rational(1, 5)),
+        ("drifting density",
+         setting(snip, 0.2, density_sequence=sp.sin(width) / 10 + sp.Rational(1, 5)),
          "threshold", fails),
     ]  # fmt: skip
 

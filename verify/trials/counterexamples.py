@@ -52,7 +52,7 @@ def few_sources(seed: int, n: int) -> dict[str, float | list[float]]:
 
 
 def few_sources_limit() -> float:
-    """``max_S E[(sum_{i in S} (B_i - rho))_+] / d`` with B binomial: every target picks its side."""
+    """``max_S E[(sum_{i in S} (B_i - rho))_+] / d``, B binomial: every target picks its side."""
     best = 0.0
     for size in range(1, SOURCES + 1):
         counts = np.arange(size + 1)

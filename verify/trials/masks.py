@@ -32,7 +32,7 @@ def mask_cut(seed: int, n: int, criterion: str, density: float) -> Metrics:
     model = criteria.criterion(criterion).limit(density).model
     sample = draw(model, n, n, density, seed)
     mask = sample.mask.double().numpy()
-    r, c = sample.r[None, :], sample.c[:, None]
+    r, c = sample.r.numpy()[None, :], sample.c.numpy()[:, None]
     level = _own_threshold(model, r, c, density)
     found = bracket(mask - moment_values(model, 0, r, c, level), seed=seed, effort="fast")
     return {"lower": found.lower, "upper": found.upper}

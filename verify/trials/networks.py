@@ -95,7 +95,10 @@ WHICH: tuple[Which, ...] = ("mask", "variance", "mean")
 
 def _limit_at(criterion: str, row: Array, column: Array, density: float) -> LimitGraphon:
     """The criterion's limit with the factors of one network in place of their laws."""
-    profiles = {"row_profile": EmpiricalProfile(row), "column_law": EmpiricalProfile(column, name="c")}
+    profiles = {
+        "row_profile": EmpiricalProfile(row),
+        "column_law": EmpiricalProfile(column, name="c"),
+    }
     used = criteria.FACTORS[criterion]
     model = criteria.criterion(criterion, **{key: profiles[key] for key in used})
     return model.limit(density)
@@ -162,7 +165,7 @@ def prune(
 
 def _sizes(n: int, aspect: int, factor: float, power: float) -> tuple[int, int]:
     d = max(n // aspect, 2)
-    return d, max(int(round(factor * d**power)), 1)
+    return d, max(round(factor * d**power), 1)
 
 
 @lru_cache(maxsize=64)
