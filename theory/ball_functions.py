@@ -31,6 +31,7 @@ Ball = Any
 
 
 def nan(like: Ball) -> Ball:
+    """A ball of the same kind that bounds nothing."""
     return type(like)("nan") if isinstance(like, arb) else acb(arb("nan"))
 
 
@@ -64,10 +65,12 @@ def _log(value: Ball, analytic: bool) -> Ball:
 
 
 def square_root(value: Ball, analytic: bool) -> Ball:
+    """Principal square root."""
     return value.sqrt() if isinstance(value, arb) else value.sqrt(analytic=analytic)
 
 
 def integer_power(base: Ball, exponent: int) -> Ball:
+    """Whole power; an even power of a real interval is enclosed from its smallest modulus."""
     if exponent < 0:
         return 1 / integer_power(base, -exponent)
     if isinstance(base, arb) and exponent % 2 == 0 and exponent and not base.is_exact():
@@ -76,6 +79,7 @@ def integer_power(base: Ball, exponent: int) -> Ball:
 
 
 def power(base: Ball, exponent: Ball, analytic: bool) -> Ball:
+    """Principal power; a real base must be non-negative, or the result is non-finite."""
     if isinstance(base, acb):
         return base.pow(exponent, analytic=analytic)
     low = base.lower()
@@ -91,13 +95,24 @@ def _monotone(call: Callable[[arb], arb], x: arb) -> arb:
     return call(x.lower()).union(call(x.upper()))
 
 
+def _bessel_k(order: arb, x: arb) -> arb:
+    """``K_nu(x)``; ``K_1`` from the Wronskian ``I_0 K_1 + I_1 K_0 = 1/x`` (DLMF 10.28.2).
+
+    Nothing cancels there, and flint's own ``K_1`` takes half a minute in a band of precisions.
+    """
+    if order == 1:
+        zero = order - 1
+        return (1 / x - x.bessel_i(order) * x.bessel_k(zero)) / x.bessel_i(zero)
+    return x.bessel_k(order)
+
+
 def _bessel(name: str) -> Callable[[list[Ball], bool], Ball]:
     def call(args: list[Ball], analytic: bool) -> Ball:
         order, x = args
         if isinstance(x, acb) and analytic and not x.real > 0:
             return nan(x)
         if name == "bessel_k" and isinstance(x, arb) and x > 0:  # decreasing for every order
-            return _monotone(lambda point: point.bessel_k(order), x)
+            return _monotone(lambda point: _bessel_k(order, point), x)
         return getattr(x, name)(order)
 
     return call
@@ -137,7 +152,7 @@ def _beta_regularized(args: list[Ball], analytic: bool, regularized: bool = True
 
 
 def _incomplete(first: arb, second: arb, x: arb, regularized: bool) -> arb:
-    """``B_x`` or ``I_x``; flint's series fails near one, where ``I_x(a, b) = 1 - I_{1-x}(b, a)``."""
+    """``B_x`` or ``I_x``; near one, where flint's series fails, by ``I_x(a,b) = 1 - I_{1-x}(b,a)``."""
     if not (regularized and 2 * x > 1):
         return x.beta_lower(first, second, regularized=regularized)
     rest = 1 - x

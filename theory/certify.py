@@ -25,7 +25,7 @@ from theory.balls import Program, Unsupported, precision
 
 __all__ = ["Decision", "Unsupported", "ball", "decide", "disjoint", "enclose", "integrate"]
 
-_MAX_FACTOR = 16
+_MAX_FACTOR = 32
 """How far the working precision may rise above the one asked for, to beat cancellation."""
 
 
@@ -70,7 +70,7 @@ def enclose(expr: Any, env: Mapping[sp.Symbol, Any] | None = None, prec: int = 1
         For each free symbol a number, an ``arb``, a numeric expression, or a pair ``(lo, hi)``.
     prec
         Accuracy asked for in bits. With point inputs the working precision is raised until the
-        ball is that accurate (relatively), up to sixteen-fold; with intervals it is not.
+        ball is that accurate (relatively), up to 32-fold; with intervals it is not.
 
     Raises
     ------

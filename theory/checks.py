@@ -58,9 +58,13 @@ class CheckResult:
 class Check(Protocol):
     """Anything that can be run to a :class:`CheckResult` and describe itself in one line."""
 
-    def run(self) -> CheckResult: ...
+    def run(self) -> CheckResult:
+        """Run the check."""
+        ...
 
-    def describe(self) -> str: ...
+    def describe(self) -> str:
+        """What is checked, in one line."""
+        ...
 
 
 class Timed(ABC):
@@ -71,6 +75,10 @@ class Timed(ABC):
         start = time.perf_counter()
         found = self._run()
         return CheckResult(found.status, found.kind, found.detail, time.perf_counter() - start)
+
+    @abstractmethod
+    def describe(self) -> str:
+        """What is checked, in one line."""
 
     @abstractmethod
     def _run(self) -> CheckResult: ...

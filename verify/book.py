@@ -16,33 +16,49 @@ from pathlib import Path
 
 from verify import claims, graph, ledger, plots, runner
 from verify.checks.derivation import DerivationCheck
-from verify.claim import Claim
 from verify.environment import describe
 from verify.files import write_atomically
-from verify.outcome import Evidence, Outcome, StepRecord, Verdict
-from verify.progress import why_not
-from verify.report import SIGNS, duration, interval, number
+from verify.myst import (
+    Myst,
+    box,
+    claim_text,
+    formula,
+    in_a_line,
+    near_misses,
+    refuted_share,
+    set_formula,
+    source,
+    steps_text,
+    surprise,
+    table,
+)
+from verify.outcome import Outcome, Verdict
+from verify.report import duration
+
+__all__ = [
+    "BUILD_VARIABLE",
+    "Markup",
+    "Myst",
+    "claim_text",
+    "formula",
+    "outcomes",
+    "show_claim",
+    "show_claims",
+    "show_derivation",
+    "show_environment",
+    "show_figure",
+    "show_graph",
+    "show_ledger",
+    "show_refuted",
+    "show_summary",
+    "steps_text",
+    "table",
+]
 
 BUILD_VARIABLE = "GRAPHONLIMIT_BOOK"
 
-BOXES = {
-    Verdict.PROVED: "tip",
-    Verdict.SUPPORTED: "note",
-    Verdict.REFUTED: "important",
-    Verdict.UNDECIDED: "warning",
-}
-"""The class of the box that a verdict is shown in."""
-
-_DISPLAYED = re.compile(r"\$\$\s*(.+?)\s*\$\$", flags=re.DOTALL)
 _LINK = re.compile(r"</?a\b[^>]*>")
 _known: dict[str, Outcome] = {}
-
-
-class Myst(str):
-    """Text that a notebook shows as MyST Markdown."""
-
-    def _repr_markdown_(self) -> str:
-        return str(self)
 
 
 class Markup(str):
@@ -85,7 +101,8 @@ def show_claim(claim_id: str, figure: bool = True) -> None:
     (found,) = outcomes([claim_id])
     claim = claims.load().get(claim_id)
     display(claim_text(claim, found))
-    drawn = plots.figure(claim, found) if figure else None
+    # A check that an error stopped may have left nothing to draw; the text says what happened.
+    drawn = plots.figure(claim, found) if figure and not found.errors else None
     if drawn is not None:
         show_figure(drawn)
 
@@ -104,71 +121,82 @@ def show_derivation(name: str) -> Myst:
 
     chain = derivations.get(name)
     found = DerivationCheck(name).run("quick")
-    mutants = ", ".join(f"{m.name.partition(': ')[2]} ({m.verdict})" for m in found.mutants)
+    cited = [step.reason for step in found.steps if step.kind == "cited"]
     parts = [
-        *_box(f"{chain.title}: {found.evidence[0].verdict}", found.evidence[0].verdict),
-        _formula(chain.statement),
+        *box(f"{chain.title}: {found.evidence[0].verdict}", found.evidence[0].verdict),
+        set_formula(chain.statement),
         f"\nDomain: {chain.domain}.",
-        ":::",
-        *steps_text(found.steps),
     ]
-    if mutants:
-        parts.append(f"\nNear misses, each of which must fail: {mutants}.")
+    if cited:
+        parts.append(f"\nConditional on what is cited and not checked here: {'; '.join(cited)}.")
+    parts += [":::", *steps_text(found.steps), near_misses(found.mutants)]
     parts.append(f"\nRun it again: `graphonlimit derive {name}`")
     return Myst("\n".join(parts))
 
 
-def show_claims(*claim_ids: str) -> Myst:
-    """A table of claims with their computed verdicts: those named, or all."""
+def show_claims(*claim_ids: str, details: bool = False) -> Myst:
+    """A table of claims with their computed verdicts: those named, or all.
+
+    details: below the table, all that `show_claim` says but the figures, folded.
+    """
     registry = claims.load()
     names = claim_ids or registry.ids()
-    return Myst(
-        _table(
-            ("id", "claim", "source", "verdict", "time"),
-            (
-                (
-                    f"`{name}`",
-                    registry.get(name).title,
-                    source(registry.get(name)),
-                    f"**{found.verdict}**" + _surprise(found),
-                    duration(found.seconds),
-                )
-                for name, found in zip(names, outcomes(names), strict=True)
-            ),
+    found = outcomes(names)
+    rows = (
+        (
+            f"`{name}`",
+            registry.get(name).title,
+            source(registry.get(name)),
+            f"**{outcome.verdict}**" + surprise(outcome),
+            refuted_share(outcome.mutants),
+            duration(outcome.seconds),
         )
+        for name, outcome in zip(names, found, strict=True)
     )
+    header = ("id", "claim", "source", "verdict", "near misses refuted", "time")
+    parts: list[str] = [table(header, rows)]
+    if details:
+        parts += ["", ":::::{dropdown} Statements, evidence and commands"]
+        for name, outcome in zip(names, found, strict=True):
+            parts += [claim_text(registry.get(name), outcome), ""]
+        parts.append(":::::")
+    return Myst("\n".join(parts))
 
 
 def show_refuted() -> Myst:
-    """The refuted statements, each beside the other claims on the same item."""
+    """The refuted statements, each beside the claims that it builds on or that build on it."""
     registry = claims.load()
     found = dict(zip(registry.ids(), outcomes(registry.ids()), strict=True))
     rows = []
     for claim in registry:
         if found[claim.id].verdict is not Verdict.REFUTED:
             continue
-        instead = (
+        beside = (
             f"{other.title} ({other.reading}: **{found[other.id].verdict}**)"
             for other in registry
-            if (other.paper, other.item) == (claim.paper, claim.item) and other is not claim
+            if other.id in claim.depends or claim.id in other.depends
         )
-        statement = _DISPLAYED.sub(r"$\\displaystyle \1$", claim.statement)
-        rows.append((source(claim), statement, f"`{claim.id}`", "; ".join(instead)))
-    header = ("source", "refuted statement", "claim", "on the same item")
-    return Myst(_table(header, rows) if rows else "No claim is refuted.")
+        statement = in_a_line(claim.statement)
+        assumed = "; ".join(claim.hypotheses) or "–"
+        rows.append((f"`{claim.id}`, {source(claim)}", statement, assumed, "; ".join(beside)))
+    header = ("claim", "refuted statement", "under", "beside it")
+    return Myst(table(header, rows) if rows else "No claim is refuted.")
 
 
 def show_summary() -> Myst:
-    """How many claims there are of each verdict, in a sentence or two."""
+    """How many claims there are of each verdict, and at which error rate, in a few sentences."""
     registry = claims.load()
     results = outcomes(registry.ids())
     count = Counter(found.verdict for found in results)
     said = ", ".join(f"{count[verdict]} *{verdict}*" for verdict in Verdict)
     covered = ledger.coverage(registry)
     mutants = [mutant for found in results for mutant in found.mutants]
-    refuted = sum(mutant.verdict is Verdict.REFUTED for mutant in mutants)
+    surprises = sum(not found.as_recorded for found in results)
+    rate = max(claim.error_rate for claim in registry)
     return Myst(
-        f"Of {len(registry)} claims: {said}. Near misses refuted: {refuted} of {len(mutants)}. "
+        f"Of {len(registry)} claims: {said}. Not as recorded: {surprises}. Near misses refuted: "
+        f"{refuted_share(mutants)}. The chance that sampling made any decision of a claim wrong, "
+        f"over all its checks, near misses and looks at the data, is at most {rate:g}. "
         f"Statements of the two papers without a claim yet: "
         f"{sum(entry.is_open for entry in covered)} of {len(covered)}."
     )
@@ -185,7 +213,7 @@ def show_ledger(open_only: bool = False) -> Myst:
         for entry in ledger.coverage(claims.load())
         if entry.is_open or not open_only
     )
-    return Myst(_table(("item", "states", "claims"), rows))
+    return Myst(table(("item", "states", "claims"), rows))
 
 
 def show_graph() -> Markup:
@@ -208,80 +236,4 @@ def show_graph() -> Markup:
 def show_environment() -> Myst:
     """Versions and machine that the page was built with."""
     found = describe("quick", 0, "auto")
-    return Myst(_table(("", "value"), ((name, f"{value}") for name, value in found.items())))
-
-
-def source(claim: Claim) -> str:
-    """Where a claim comes from: paper, item and reading, in one line."""
-    paper = "" if claim.paper == "own" else f"[{claim.paper}] "
-    return f"{paper}{claim.item} ({claim.reading})"
-
-
-def claim_text(claim: Claim, found: Outcome) -> Myst:
-    """Everything but the figure that a page shows of a claim."""
-    parts = [*_box(f"{claim.title}: {found.verdict}", found.verdict), _paragraphs(claim.statement)]
-    if claim.hypotheses:
-        parts.append("\nHypotheses: " + "; ".join(claim.hypotheses) + ".")
-    parts += [f"\n*Source:* {source(claim)}.{_surprise(found)}", ":::", "", _evidence(found)]
-    for check in found.checks:
-        if check.steps:
-            parts += [f"\n::::{{dropdown}} Derivation *{check.check}*, {len(check.steps)} steps"]
-            parts += [*steps_text(check.steps), "::::"]
-    if found.mutants:
-        said = ", ".join(f"{mutant.name} (*{mutant.verdict}*)" for mutant in found.mutants)
-        parts.append(f"\nNear misses, held against the same evidence: {said}.")
-    if claim.explanation:
-        parts.append("\n" + _paragraphs(claim.explanation))
-    if claim.depends:
-        parts.append("\nBuilds on " + ", ".join(f"`{name}`" for name in claim.depends) + ".")
-    parts.append(f"\nRun it again: `graphonlimit verify {claim.id}` ({duration(found.seconds)})")
-    return Myst("\n".join(parts))
-
-
-def steps_text(steps: Iterable[StepRecord]) -> list[str]:
-    """Lines of a numbered list of a derivation's steps, each with what checked it."""
-    lines = []
-    for index, step in enumerate(steps, start=1):
-        uses = f" Uses {'; '.join(step.hypotheses)}." if step.hypotheses else ""
-        lines += ["", f"{index}. {step.reason}{uses} *({step.kind}: {step.status})*", ""]
-        lines += ["   " + line for line in _formula(step.statement).splitlines()]
-    return [*lines, ""]
-
-
-def _paragraphs(text: str) -> str:
-    """``text`` with every displayed formula in a paragraph of its own."""
-    return _DISPLAYED.sub(r"\n\n$$\n\1\n$$\n\n", text).strip()
-
-
-def _formula(text: str) -> str:
-    """MyST as it is; bare LaTeX as a displayed formula; words as they are."""
-    bare = "\\" in text and "$" not in text
-    return _paragraphs(f"$${text}$$" if bare else text)
-
-
-def _surprise(found: Outcome) -> str:
-    return "" if found.as_recorded else f" **Not as recorded:** {why_not(found)}."
-
-
-def _box(title: str, verdict: Verdict) -> list[str]:
-    return [f":::{{admonition}} {title}", f":class: {BOXES[verdict]}", ""]
-
-
-def _evidence(found: Outcome) -> str:
-    def row(item: Evidence) -> tuple[str, ...]:
-        predicted = "" if item.predicted is None else SIGNS[item.relation] + number(item.predicted)
-        count = "" if item.replicates is None else str(item.replicates)
-        values = (predicted, number(item.measured), interval(item), number(item.margin), count)
-        return (item.name, item.kind, *values, str(item.verdict))
-
-    columns = ("predicted", "measured", "interval", "margin", "replicates")
-    return _table(("evidence", "kind", *columns, "verdict"), map(row, found.evidence))
-
-
-def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table; a bar inside a cell is escaped."""
-    titles = tuple(header)
-    return "\n".join(
-        "| " + " | ".join(cell.replace("|", r"\|").replace("\n", " ") for cell in line) + " |"
-        for line in (titles, ("---",) * len(titles), *rows)
-    )
+    return Myst(table(("", "value"), ((name, f"{value}") for name, value in found.items())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,49 @@ def test_tables_cover_every_claim(registry: Registry) -> None:
     assert "1 *supported*, 1 *refuted*" in book.show_summary()
     assert "`pi-is-pi`, `pi-is-three`" in book.show_ledger()
     assert "pi-is-pi" not in book.show_ledger(open_only=True)
+
+
+def test_details_are_folded_below_the_table(registry: Registry) -> None:
+    text = book.show_claims("pi-is-pi", details=True)
+    assert text.index("| `pi-is-pi` |") < text.index(":::::{dropdown}")
+    assert "`graphonlimit verify pi-is-pi`" in text
+    assert text.rstrip().endswith(":::::")
+    assert "dropdown" not in book.show_claims("pi-is-pi")
+
+
+def test_a_near_miss_that_survives_is_named(registry: Registry) -> None:
+    (found,) = book.outcomes(["pi-is-pi"])
+    assert "refuted: 1 of 1 (four)." in book.claim_text(registry.get("pi-is-pi"), found)
+    near = replace(found.checks[0].mutants[0], verdict=Verdict.SUPPORTED)
+    alive = replace(found, checks=(replace(found.checks[0], mutants=(near,)),))
+    text = book.claim_text(registry.get("pi-is-pi"), alive)
+    assert "refuted: 0 of 1 (four). **Not refuted:** pi: four (*supported*)" in text
+
+
+def test_a_refuted_statement_stands_beside_what_it_is_linked_with(registry: Registry) -> None:
+    assert "The |number|" not in book.show_refuted()
+    linked = replace(claim("pi-is-four", 4.0, Verdict.REFUTED), depends=("pi-is-pi",))
+    registry.add(linked)
+    row = next(line for line in book.show_refuted().splitlines() if "`pi-is-four`" in line)
+    assert r"The \|number\| (own: **supported**) |" in row
+
+
+def test_a_claim_that_an_error_stopped_has_no_figure(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[object] = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    monkeypatch.setattr(book.plots, "figure", lambda *_: pytest.fail("nothing to draw"))
+    (found,) = book.outcomes(["pi-is-pi"])
+    stopped = replace(found, checks=(replace(found.checks[0], error="no trial"),))
+    monkeypatch.setitem(book._known, "pi-is-pi", stopped)
+    book.show_claim("pi-is-pi")
+    assert len(shown) == 1
+
+
+def test_what_a_derivation_is_conditional_on_is_said() -> None:
+    assert "cited and not checked here: Stein's lemma." in book.show_derivation("limits.stein")
+    assert "Conditional on" not in book.show_derivation("limits.magnitude_rule")
 
 
 def test_each_claim_runs_once_per_page(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:

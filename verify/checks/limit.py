@@ -32,7 +32,9 @@ class LimitCheck(StatisticalCheck):
     for ℓ is the hull over it. margin: how close ℓ must be to count as equal; less than half the
     distance to the nearest mutant. replicates: a number, or (start, budget) for planned looks at
     start, 2·start, … until statement and mutants are decided. allocation: multiplier of the
-    replicates at each width. All but name and trial may be given per profile.
+    replicates at each width. nonnegative: the metrics are norms, whose limits cannot be negative:
+    the part of an interval below zero is cut off. All but name, trial and nonnegative may be
+    given per profile.
     """
 
     name: str
@@ -46,6 +48,7 @@ class LimitCheck(StatisticalCheck):
     replicates: Any = (8, 32)
     allocation: Any = None
     note: str = ""
+    nonnegative: bool = False
 
     series_kind = "limit"
 
@@ -105,9 +108,12 @@ class LimitCheck(StatisticalCheck):
         """Hull over γ of the intervals for ℓ."""
         fit = fit_limit(positions, samples, for_profile(self.gamma, profile), level)
         x = np.geomspace(positions[0], positions[-1] * 2, 60)
+        low = float(fit.interval.low)
+        if self.nonnegative and fit.interval.high >= 0.0:
+            low = max(low, 0.0)
         return Estimate(
             estimate=float(fit.interval.estimate),
-            low=float(fit.interval.low),
+            low=low,
             high=float(fit.interval.high),
             curve=(tuple(map(float, x)), tuple(map(float, fit.curve(x)))),
             details={

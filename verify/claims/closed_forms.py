@@ -82,6 +82,23 @@ for _id, _derivation, _item, _paper, _statement, _title in (
         r"sparser above; at $\rho = \tfrac12$ the graphon is constant.",
         "The topology of signed rules turns over at density one half",
     ),
+    (
+        "limit-offset-rule", "limits.offset_rule", "conditional saliency model", "own",
+        r"$|w|\,|r + Bw|\,c \ge \tau$ holds outside the two outer roots, and between the two inner "
+        r"ones where $r^2 > 4B\tau/c$.",
+        "Which weights the conditional model keeps",
+    ),
+    (
+        "sorting-cells", "sorting.cell_quantiles", "sorting and smoothing", "own",
+        r"$\int_a^b \Phi^{-1} = \varphi(\Phi^{-1}(a)) - \varphi(\Phi^{-1}(b))$: the sorting "
+        r"pattern's cell averages are exact.",
+        "Cell averages of the normal quantile",
+    ),
+    (
+        "paths-constant", "paths.constant", "path density of constant graphons", "own",
+        r"The path density of constant graphons is $c^L$ for every depth $L$.",
+        "Path density of constant graphons, by induction over the depth",
+    ),
 ):  # fmt: skip
     register(
         Claim(

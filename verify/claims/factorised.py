@@ -10,7 +10,7 @@ from verify.claims.near_misses import mask_margin
 from verify.trials.networks import pruned_network, sampling_error, signed_output
 
 WIDTHS = {"quick": (64, 128, 256, 512), "full": (128, 256, 512, 1024, 2048)}
-REPLICATES = {"quick": (8, 32), "full": (16, 64)}
+REPLICATES = {"quick": (10, 80), "full": (16, 128)}
 DENSITY = 0.2
 # Block errors have terms of order n^(-1/2) (finite d) and n^(-1) (entries per block).
 GAMMA = (0.5, 1.0)
@@ -52,6 +52,7 @@ def block_check(
         settings=settings(criterion, **more),
         gamma=GAMMA,
         replicates=REPLICATES,
+        nonnegative=True,
     )
 
 
@@ -163,6 +164,7 @@ register(
                 settings=settings("snip", "relu", intercept=1.0),
                 gamma=GAMMA,
                 replicates=REPLICATES,
+                nonnegative=True,
             ),
         ),
         recorded=Verdict.REFUTED,
@@ -199,6 +201,7 @@ register(
                 settings=settings("snip", "relu", intercept=1.0),
                 gamma=GAMMA,
                 replicates=REPLICATES,
+                nonnegative=True,
             ),
         ),
         recorded=Verdict.SUPPORTED,
@@ -275,6 +278,7 @@ register(
                 settings=settings("grasp", "sigmoid", parameters="all", sample_factor=1.0),
                 gamma=GAMMA,
                 replicates=REPLICATES,
+                nonnegative=True,
             ),
         ),
         recorded=Verdict.REFUTED,
@@ -353,6 +357,7 @@ register(
                 settings=settings("snip", sample_factor=1.0, sample_power=1.0),
                 gamma=GAMMA,
                 replicates=REPLICATES,
+                nonnegative=True,
             ),
         ),
         recorded=Verdict.REFUTED,

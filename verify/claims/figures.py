@@ -20,14 +20,16 @@ from verify.outcome import CheckOutcome, Outcome
 from verify.trials.networks import FIGURE_GRID, pruned_network, rms
 
 WIDTHS = {"quick": (64, 128, 256, 512), "full": (250, 500, 1000, 2000, 4000)}
-REPLICATES = {"quick": (8, 32), "full": (100, 100)}
+REPLICATES = {"quick": (10, 80), "full": (100, 100)}
 ODD = ("tanh", "erf", "sigmoid")
 CURVED = ("relu", "gelu")
 
 
 def _check(criterion: str, activation: str, density: float, **more: float) -> LimitCheck:
     """Block errors of masks to the deterministic limit tend to zero."""
-    near = "as_snip" if criterion in ("random", "magnitude", "synflow") else "other_tail"
+    near = {"snip": "flat_row", "grasp": "other_tail", "grasp-signed": "other_tail"}.get(
+        criterion, "as_snip"
+    )
     return LimitCheck(
         f"{criterion} {activation}",
         pruned_network,
@@ -41,6 +43,7 @@ def _check(criterion: str, activation: str, density: float, **more: float) -> Li
         settings={"criterion": criterion, "activation": activation, "density": density, **more},
         gamma=GAMMA,
         replicates=REPLICATES,
+        nonnegative=True,
     )
 
 
@@ -58,6 +61,7 @@ def _conditional(activation: str, density: float) -> LimitCheck:
         settings={"criterion": "snip", "activation": activation, "density": density},
         gamma=GAMMA,
         replicates=REPLICATES,
+        nonnegative=True,
     )
 
 

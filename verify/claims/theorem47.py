@@ -19,8 +19,8 @@ from verify.trials.masks import latent_gap, mask_cut, tau_off_distance
 
 DENSITY = 0.2
 WIDTHS = {"quick": (50, 100, 200, 400), "full": (128, 256, 512, 1024, 2048)}
-LATENT_WIDTHS = (40, 160, 640, 2560)
-REPLICATES = {"quick": (8, 128), "full": (16, 256)}
+LATENT_WIDTHS = (30, 150, 750, 3750)
+REPLICATES = {"quick": (12, 192), "full": (16, 256)}
 RATE_MUTANTS = {"n^-1": -1.0, "n^-1/4": -0.25, "no convergence": 0.0}
 
 NAMES = {
@@ -60,6 +60,7 @@ def _checks(criterion: str) -> Iterator[LimitCheck | RateCheck]:
         settings=settings,
         gamma=0.5,
         replicates=REPLICATES,
+        nonnegative=True,
     )
 
 

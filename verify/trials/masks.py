@@ -103,7 +103,8 @@ def sorted_constant(seed: int, n: int, density: float, aspect: int, cells: int) 
     """The SAS histogram of a random mask, as a multiple of the predicted sorting pattern.
 
     ``slope`` is the regression of the histogram's deviation from the density on the prediction;
-    ``source_slope`` and ``target_slope`` those of its two halves.
+    ``source_slope`` and ``target_slope`` those of its two halves; ``amplitude`` is the root mean
+    square of the part along the prediction, which the noise of the cells does not touch.
     """
     d = n // aspect
     mask = draw(criteria.random(), n, d, density, seed).mask.double().numpy()
@@ -115,6 +116,6 @@ def sorted_constant(seed: int, n: int, density: float, aspect: int, cells: int) 
         "slope": float((deviation * pattern).sum() / (pattern**2).sum()),
         "source_slope": float((deviation * source).sum() / (source**2).sum()),
         "target_slope": float((deviation * target).sum() / (target**2).sum()),
-        "size": float(np.sqrt((deviation**2).mean())),
+        "amplitude": float((deviation * pattern).sum() / (cells * np.sqrt((pattern**2).sum()))),
         "histogram": [float(value) for value in (deviation + density).ravel()],
     }
