@@ -152,7 +152,7 @@ def _beta_regularized(args: list[Ball], analytic: bool, regularized: bool = True
 
 
 def _incomplete(first: arb, second: arb, x: arb, regularized: bool) -> arb:
-    """``B_x`` or ``I_x``; near one, where flint's series fails, by ``I_x(a,b) = 1 - I_{1-x}(b,a)``."""
+    """``B_x`` or ``I_x``; near one, where flint fails, ``1 - I_{1-x}`` with ``a, b`` swapped."""
     if not (regularized and 2 * x > 1):
         return x.beta_lower(first, second, regularized=regularized)
     rest = 1 - x

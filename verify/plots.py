@@ -196,7 +196,7 @@ def heatmaps(
     if kind not in MAPS:
         raise ValueError(f"kind must be one of {', '.join(MAPS)}; got {kind!r}")
     images = [np.asarray(panel.values, dtype=float) for panel in panels]
-    top = float(max(np.abs(image).max() for image in images)) if high is None else high
+    top = float(max(np.nanmax(np.abs(image)) for image in images)) if high is None else high
     bottom = -top if kind == "signed" else low
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
@@ -205,6 +205,9 @@ def heatmaps(
         grid = drawn.subplots(rows, columns, squeeze=False).ravel()
         shown = None
         for axes, panel, image in zip(grid, panels, images, strict=False):
+            if np.isnan(image).all():  # a place left empty
+                axes.set_axis_off()
+                continue
             shown = axes.imshow(
                 image,
                 origin="lower",

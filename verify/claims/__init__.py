@@ -13,6 +13,7 @@ from verify.claim import REGISTRY, Registry
 MODULES: tuple[str, ...] = (
     "closed_forms",
     "factorised",
+    "factorised_grasp",
     "theorem47",
     "graphons",
     "figures",

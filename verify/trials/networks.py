@@ -229,10 +229,15 @@ def pruned_network(
     }
     for name in NEAR_MISSES:
         metrics[name] = rms(coarse, near_miss_grid(criterion, density, name))
+    model = own["mask"]
     if criterion == "snip":
         labels = _expected(criterion, np.abs(net.beta), net.column, density, "mask")
         metrics["labels_only"] = _rms(mask - labels)
-        metrics["conditional_error"] = _conditional_error(net, density, error)
+        model = _conditional(net, density, model)
+        metrics["conditional_error"] = _rms(mask - model)
+    metrics["model_blocks"] = [
+        float(value) for value in block_means(model, FIGURE_GRID, FIGURE_GRID).ravel()
+    ]
     return metrics
 
 
@@ -246,8 +251,8 @@ def _expected(criterion: str, row: Array, column: Array, density: float, which: 
     )
 
 
-def _conditional_error(net: Pruned, density: float, factorised: float) -> float:
-    """Error of SNIP's conditional model ``|w| |A + B w| c``; the factorised one where B = 0."""
+def _conditional(net: Pruned, density: float, factorised: Array) -> Array:
+    """SNIP's conditional model at a network's own factors, shape (n, d); ``factorised`` if B = 0."""
     offset = abs(net.part.offset * net.part.curvature)
     if offset < 1e-6:
         return factorised
@@ -255,7 +260,7 @@ def _conditional_error(net: Pruned, density: float, factorised: float) -> float:
     model = criteria.snip(
         EmpiricalProfile(row), EmpiricalProfile(net.column, name="c"), offset=float(offset)
     )
-    return _rms(net.mask - model.limit(density).at_factors(row[None, :], net.column[:, None]))
+    return model.limit(density).at_factors(row[None, :], net.column[:, None])
 
 
 @trial
