@@ -34,6 +34,7 @@ from numerics.matrix_input import (
     as_weights,
 )
 from numerics.refinement import difference, overlap_of, read_widths
+from numerics.seeds import generator
 
 _NEGLIGIBLE = 1e-25
 _TIGHT = 1.0 - 1e-9  # a bound this close to the value found needs no other
@@ -256,7 +257,7 @@ def _relaxed(
         return torch.from_numpy(scaled).to(dtype=settings.dtype, device=device)
 
     inputs = tensor(problem.weighted), tensor(sums.rows), tensor(sums.columns)
-    rng = np.random.default_rng(seed)
+    rng = generator(seed, "cut norm")
     relaxation = cutnorm_relaxation.solve(
         *inputs,
         rank=settings.rank,

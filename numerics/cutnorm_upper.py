@@ -25,6 +25,7 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from numerics.cutnorm_problem import Problem, gamma
 from numerics.cutnorm_relaxation import SIGNS, Relaxation
 from numerics.matrix_input import FloatArray
+from numerics.seeds import generator
 
 _FLOOR = 1e-5  # of the mean dual weight: bounds the cost of rows whose gradient vanishes
 _SAFETY = 4  # blocked factorisations may round a few times more than the textbook's
@@ -174,7 +175,7 @@ class _Pencil:
         operator = LinearOperator(
             complement.shape, matvec=lambda x: x.ravel() - complement @ x.ravel(), dtype=np.float64
         )
-        start = np.random.default_rng(0).standard_normal(self.size)
+        start = generator(0, "Lanczos").standard_normal(self.size)
         try:
             top = float(
                 eigsh(operator, k=1, which="LA", tol=1e-4, v0=start, return_eigenvectors=False)[0]

@@ -7,6 +7,7 @@ form of the row density where there is one. A test holds the first to the second
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,8 @@ def check_density(density: Any) -> sp.Expr:
         value = sp.sympify(density)
     except sp.SympifyError as error:
         raise ValueError(f"density must be a number in (0, 1], got {density!r}") from error
-    if not isinstance(value, sp.Expr) or value is sp.nan or value.is_infinite:
+    named = isinstance(density, str) and isinstance(value, sp.Expr) and value.free_symbols
+    if not isinstance(value, sp.Expr) or value is sp.nan or value.is_infinite or named:
         raise ValueError(f"density must be a finite number in (0, 1], got {density!r}")
     if not value.free_symbols and not (value.is_real and 0 < value <= 1):
         raise ValueError(f"density must lie in (0, 1], got {density}")
@@ -49,6 +51,9 @@ def moment_values(model: SaliencyModel, order: int, rr: Any, cc: Any, threshold:
     Where a factor vanishes the score is 0, so everything is kept iff ``threshold <= 0``.
     """
     rr, cc = np.broadcast_arrays(np.asarray(rr, np.float64), np.asarray(cc, np.float64))
+    full = (1.0, 0.0, float(model.noise.variance))[order]
+    if threshold <= (-np.inf if model.rule.signed else 0.0):
+        return np.full(rr.shape, full)
     dead = (cc <= 0) if not model.factorised else (rr <= 0) | (cc <= 0)
     if not model.weight_is_noise:
         dead = np.zeros_like(dead)
@@ -57,7 +62,6 @@ def moment_values(model: SaliencyModel, order: int, rr: Any, cc: Any, threshold:
         out = np.asarray(_lambdified(model, order)(safe_r, safe_c, threshold), np.float64)
     out = np.broadcast_to(out, rr.shape).copy()
     if dead.any():
-        full = (1.0, 0.0, float(model.noise.variance))[order]
         out[dead] = full if threshold <= 0 else 0.0
     return out
 
@@ -79,33 +83,50 @@ def solve(model: SaliencyModel, density: float) -> float:
     """
     signed = model.rule.signed
     gap = lambda s: mean_density(model, s) - density  # noqa: E731
-    if not signed:
-        if gap(0.0) < 0.0 or _positive_share(model) < density:
-            raise ValueError(
-                f"density {density} cannot be reached: only a share "
-                f"{_positive_share(model):.6g} of the edges has a positive score"
-            )
-        if density == 1.0:
-            return 0.0
-    elif density == 1.0:
-        return float("-inf")
+    if density == 1.0:
+        return float("-inf") if signed else 0.0
+    positive, dead = _positive_share(model), 1.0 - _living_share(model)
+    if positive < density and (not signed or density < positive + dead):
+        raise ValueError(
+            f"density {density} cannot be reached: a share {positive:.6g} of the edges has a "
+            f"positive score, and a share {dead:.6g} has score zero"
+        )
     high = 1.0
     while gap(high) > 0.0:
         high *= 2.0
     low = -1.0 if signed else 0.0
-    while signed and gap(low) < 0.0:
+    # Beyond the rounding of the quadrature's weights no threshold tells a density from one.
+    while gap(low) <= 0.0:
+        if not signed or low < -1e300:
+            return 0.0 if not signed else float("-inf")
         low *= 2.0
     root = optimize.brentq(gap, low, high, xtol=1e-300, rtol=8.9e-16, maxiter=400)
     return float(root)
 
 
-def _positive_share(model: SaliencyModel) -> float:
+def _living_share(model: SaliencyModel) -> float:
+    """Share of the edges whose score is not zero."""
+    if not model.weight_is_noise:
+        return 1.0
     row_zero = model.row.zero_share if model.factorised else 0.0
     return (1.0 - row_zero) * (1.0 - model.column.zero_share)
 
 
+def _positive_share(model: SaliencyModel) -> float:
+    return _living_share(model) * (0.5 if model.rule.signed else 1.0)
+
+
 def closed_form(model: SaliencyModel, density: sp.Expr) -> sp.Expr | None:
-    """The threshold as an expression where both factors are constant, else None."""
+    """The threshold as an expression, else None.
+
+    There is one where both factors are constant, and at two densities whatever the factors:
+    at density one everything is kept, and at one half a signed rule splits its scores at zero
+    (if no score vanishes), because the laws are symmetric.
+    """
+    if density == 1:
+        return sp.S.NegativeInfinity if model.rule.signed else sp.S.Zero
+    if density == sp.S.Half and model.rule.signed and _living_share(model) == 1.0:
+        return sp.S.Zero
     rv, cv = model.row.constant, model.column.constant
     if isinstance(model.rule, IndependentRule):
         return model.noise.quantile(1 - density)
@@ -213,6 +234,7 @@ def mean_density_mp(model: SaliencyModel, threshold: Any) -> Any:
         def per_row(value: Any) -> Any:
             if value <= 0 and model.factorised:
                 return mp.mpf(0)
+            value = max(value, mp.mpf(10) ** (-3 * mp.mp.dps))  # the rules divide by r
             return _average_mp(
                 model.column, lambda cc: mask(value, cc, threshold) - base if cc > 0 else mp.mpf(0)
             )
@@ -226,18 +248,33 @@ def solve_mp(model: SaliencyModel, density: sp.Expr, digits: int) -> Any:
 
     Raises TypeError for profiles known in double precision only (callables).
     """
+    closed = closed_form(model, density)
+    if closed is not None:
+        return mp.mpf(sp.N(closed, digits + 8))
     start = solve(model, float(density))
     with mp.workdps(digits + 8):
         target = mp.mpf(sp.N(density, digits + 8))
-        if start == 0.0:
-            return mp.mpf(0)
         return +mp.findroot(
             lambda s: mean_density_mp(model, s) - target,
             (mp.mpf(start) * (1 + mp.mpf(10) ** -10), mp.mpf(start) * (1 - mp.mpf(10) ** -10)),
             solver="secant",
-            tol=mp.mpf(10) ** (-2 * digits - 4),
+            # The last step is shorter than this; the error left is of a higher order.
+            tol=abs(mp.mpf(start)) * mp.mpf(10) ** (-digits),
             verify=False,
         )
+
+
+@dataclass(frozen=True)
+class _Ordered:
+    """A model within an expression: SymPy sorts what it hashes, and a model has no order."""
+
+    model: SaliencyModel
+
+    def __lt__(self, other: _Ordered) -> bool:
+        return repr(self.model) < repr(other.model)
+
+    def __gt__(self, other: _Ordered) -> bool:
+        return repr(self.model) > repr(other.model)
 
 
 class Threshold(sp.Expr):
@@ -259,7 +296,10 @@ class Threshold(sp.Expr):
         return obj
 
     def _hashable_content(self) -> tuple[Any, ...]:
-        return (*self._args, self.model)
+        return (*self._args, _Ordered(self.model))
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return (self.model, *self._args)
 
     @property
     def func(self) -> Any:

@@ -70,7 +70,7 @@ for _criterion, _name in NAMES.items():
             id=f"thm47-{_criterion}",
             paper="B",
             item="Thm 4.7",
-            reading="as printed",
+            reading="extended",
             title=f"Masks of {_name} converge in cut norm at rate n^(-1/2)",
             statement=r"$\|M_n - P\|_\square \to 0$ like $n^{-1/2}$: certified brackets of what "
             r"the edges add, and the exact distance that random latents add through the "

@@ -252,7 +252,7 @@ def _expected(criterion: str, row: Array, column: Array, density: float, which: 
 
 
 def _conditional(net: Pruned, density: float, factorised: Array) -> Array:
-    """SNIP's conditional model at a network's own factors, shape (n, d); ``factorised`` if B = 0."""
+    """SNIP's conditional model at a network's own factors, (n, d); ``factorised`` where B = 0."""
     offset = abs(net.part.offset * net.part.curvature)
     if offset < 1e-6:
         return factorised
