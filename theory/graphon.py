@@ -72,7 +72,8 @@ class ConstantGraphon(Graphon):
 
     def __init__(self, density: Any) -> None:
         self.density = sp.sympify(density)
-        if not self.density.free_symbols and not 0 <= self.density <= 1:
+        number = not self.density.free_symbols
+        if number and not (self.density.is_real and 0 <= self.density <= 1):
             raise ValueError(f"density must lie in [0, 1], got {density}")
 
     @property
@@ -94,7 +95,10 @@ class BlockGraphon(Graphon):
     """
 
     def __init__(self, blocks: Sequence[Sequence[float]] | Array) -> None:
-        array = np.asarray(blocks, dtype=np.float64)
+        try:
+            array = np.asarray(blocks, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"blocks must be a matrix of numbers: {error}") from error
         if array.ndim != 2 or array.size == 0:
             raise ValueError(f"blocks must be a non-empty matrix, got shape {array.shape}")
         self.blocks = _unit_interval(array, "blocks")
@@ -136,13 +140,17 @@ def chain_density(grids: Sequence[Array]) -> float:
     the input upwards; neighbouring layers must share a grid. For step graphons the value is
     exact. Raises ValueError for an empty chain or grids that do not fit.
     """
-    if not grids:
+    if len(grids) == 0:
         raise ValueError("grids must hold at least one layer")
-    state = np.ones(grids[0].shape[1])
+    state: Array | None = None
     for index, grid in enumerate(grids):
-        if grid.ndim != 2 or grid.shape[1] != state.size:
+        if grid.ndim != 2 or grid.size == 0:
+            raise ValueError(f"grids[{index}] must be a matrix, got shape {grid.shape}")
+        state = np.ones(grid.shape[1]) if state is None else state
+        if grid.shape[1] != state.size:
             raise ValueError(
                 f"grids[{index}] must have {state.size} source cells, got shape {grid.shape}"
             )
         state = grid @ state / grid.shape[1]
+    assert state is not None
     return float(state.mean())

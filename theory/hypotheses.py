@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from theory.averages import mean_density
 from theory.law_base import Law
 from theory.saliency import IndependentRule, SaliencyModel
 from theory.symbols import n
-from theory.threshold import check_density, mean_density, solve
+from theory.threshold import check_density, solve
 
 _HALF = sp.Rational(1, 2)
 
@@ -84,6 +85,10 @@ class SignLaw(Law):
     def two_sided_survival(self, t: Any) -> sp.Expr:
         """``Pr[|w| >= t]``: one up to and including ``scale``, zero above."""
         return sp.Piecewise((sp.S.One, sp.sympify(t) <= self.scale), (sp.S.Zero, True))
+
+    def two_sided_second(self, t: Any) -> sp.Expr:
+        """``E[w^2; |w| >= t]``: all of the variance up to and including ``scale``."""
+        return self.variance * self.two_sided_survival(t)
 
     def quantile(self, p: Any) -> sp.Expr:
         """The quantile function, a step at one half."""
@@ -205,7 +210,8 @@ def _threshold(setting: Setting) -> tuple[Holds, str]:
             end = sp.limit(setting.density_sequence, n, sp.oo)
         except NotImplementedError:
             return Holds.CANNOT_TELL, f"limit of {setting.density_sequence} is not known"
-        if isinstance(end, sp.AccumBounds) or end != sp.sympify(setting.density):
+        # SymPy's floats equal no rational, so the difference is asked.
+        if isinstance(end, sp.AccumBounds) or not (end - sp.sympify(setting.density)).is_zero:
             return (
                 Holds.FAILS,
                 f"densities {setting.density_sequence} tend to {end}, so tau does not",
@@ -217,7 +223,7 @@ def _threshold(setting: Setting) -> tuple[Holds, str]:
         level = solve(model, float(density))
     except ValueError as error:
         return Holds.FAILS, f"no threshold has this density: {error}"
-    if not np.isfinite(level) or (density == 1 and not model.rule.signed):
+    if not np.isfinite(level) or (float(density) == 1.0 and not model.rule.signed):
         return Holds.HOLDS, "everything is kept"
     mass = _atom_mass(model, level)
     if mass > 1e-3:
@@ -238,8 +244,18 @@ PREDICATES: dict[str, Predicate] = {
 }
 """Every hypothesis by name, in the order of the theorem's statement."""
 
-NEEDED = ("growth", "row convergence", "column law", "independent noise", "continuous noise")
-"""Hypotheses with a counterexample. Boundedness and uniqueness of tau turn out not to be needed."""
+NEEDED = (
+    "growth",
+    "row convergence",
+    "column law",
+    "independent noise",
+    "continuous noise",
+    "threshold",
+)
+"""Hypotheses with a counterexample (of the threshold's, only that it exists and is no atom).
+
+Boundedness of the rows and uniqueness of tau turn out not to be needed.
+"""
 
 
 def check(setting: Setting) -> dict[str, Answer]:

@@ -15,9 +15,18 @@ from sympy.core.function import ArgumentIndexError
 
 from theory.law_base import Law, as_parameter, require
 
-__all__ = ["StudentQuantile", "StudentT", "student_density"]
+__all__ = ["MPMATH", "StudentQuantile", "StudentT", "student_density"]
 
 _HALF = sp.Rational(1, 2)
+
+
+def _regularised(a: Any, b: Any, low: Any, high: Any) -> Any:
+    return mpmath.betainc(a, b, low, high, regularized=True)
+
+
+MPMATH = ({"betainc_regularized": _regularised}, "mpmath")
+"""Modules for ``sympy.lambdify`` in mpmath: SymPy 1.14 prints the regularised incomplete beta
+function as the one that is not."""
 
 
 class StudentQuantile(sp.Function):

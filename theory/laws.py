@@ -13,10 +13,11 @@ import sympy as sp
 
 from theory.law_base import Law
 from theory.law_families import Gaussian, Laplace, TruncatedNormal, Uniform
-from theory.law_student import StudentQuantile, StudentT
+from theory.law_student import MPMATH, StudentQuantile, StudentT
 
 __all__ = [
     "LAWS",
+    "MPMATH",
     "Gaussian",
     "Laplace",
     "Law",

@@ -15,13 +15,14 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
+from theory.averages import average, moment_values, nodes_given
 from theory.graphon import cell_averages
-from theory.laws import Gaussian, TailMoment, TwoSidedTail
+from theory.laws import MPMATH, Gaussian, TailMoment, TwoSidedTail
 from theory.profiles import HalfNormalProfile
 from theory.saliency import MagnitudeRule, SaliencyModel, SignedRule
 from theory.special import path_density, row_density
-from theory.symbols import c, r, tau, u, v
-from theory.threshold import Threshold, check_density, closed_form, moment_values, solve
+from theory.symbols import c, r, u, v
+from theory.threshold import Threshold, check_density, closed_form, solve
 
 Array = NDArray[np.float64]
 Which = Literal["mask", "mean", "variance"]
@@ -69,6 +70,9 @@ class LimitGraphon:
         Pass ``theory.symbols.tau`` to keep the threshold symbolic.
         """
         level = self.threshold if threshold is None else threshold
+        everything = sp.S.NegativeInfinity if self.model.rule.signed else sp.S.Zero
+        if level == everything:
+            return (sp.S.One, sp.S.Zero, self.model.noise.variance)[_order(which)]
         expr = self.model.rule.moment(self.model.noise, _order(which), level)
         return expr.subs({r: self.model.row.at(u), c: self.model.column.at(v)}, simultaneous=True)
 
@@ -177,37 +181,35 @@ class LimitGraphon:
         """Cell averages on a uniform grid, shape ``(targets, sources)``, float64."""
         return cell_averages(lambda uu, vv: self.values(uu, vv, which), targets, sources)
 
-    def target_nodes(self) -> tuple[Array, Array]:
-        """Column factors at quadrature nodes, with weights."""
-        return self.model.column.nodes()
-
     def source_degree_values(self, uu: Any, power: int = 0) -> Array:
         """``int c(v)^power P(u, v) dv`` at positions ``uu`` by quadrature, float64.
 
         ``power=0`` is the degree, ``power=2`` the path density to a dense output.
         """
-        cv, cw = self.target_nodes()
         rr = self.model.row(np.atleast_1d(np.asarray(uu, np.float64)))
-        values = moment_values(self.model, 0, rr[:, None], cv[None, :], self.tau)
-        return np.asarray(values @ (cw * cv**power))
+        cv, cw = nodes_given(self.model, self.model.column, rr, self.tau)
+        values = moment_values(self.model, 0, rr[:, None], cv, self.tau)
+        return np.asarray((values * cw * cv**power).sum(axis=1))
 
     def target_degree_values(self, vv: Any) -> Array:
         """``int P(u, v) du`` at positions ``vv`` by quadrature, float64."""
-        rv, rw = self.model.row.nodes()
         cc = self.model.column(np.atleast_1d(np.asarray(vv, np.float64)))
-        return np.asarray(moment_values(self.model, 0, rv[None, :], cc[:, None], self.tau) @ rw)
+        rv, rw = nodes_given(self.model, self.model.row, cc, self.tau)
+        return np.asarray(
+            (moment_values(self.model, 0, rv, cc[:, None], self.tau) * rw).sum(axis=1)
+        )
 
     def total(self, which: Which = "mask") -> float:
         """``int int`` of the graphon: density for the mask, else surviving moment."""
-        rv, rw = self.model.row.nodes()
-        cv, cw = self.model.column.nodes()
-        values = moment_values(self.model, _order(which), rv[:, None], cv[None, :], self.tau)
-        return float(rw @ values @ cw)
+        return average(self.model, _order(which), self.tau)
 
     def lambdify(self, which: Which = "mask", modules: Any = None) -> Any:
         """A function of ``(u, v)`` from the closed form, for numpy (default), mpmath or torch."""
-        expr = self.expression(which, tau).subs(tau, sp.Float(self.threshold.evalf(30), 30))
-        return sp.lambdify((u, v), expr, modules=modules or ["scipy", "numpy"])
+        # As many digits as the functions can use: the solution costs more for each.
+        precise = modules == "mpmath"
+        level = self.threshold.evalf(30 if precise else 15)
+        chosen = list(MPMATH) if precise else modules or ["scipy", "numpy"]
+        return sp.lambdify((u, v), self.expression(which, level), chosen)
 
     def latex(self, which: Which = "mask") -> str:
         """LaTeX of the closed form."""

@@ -11,6 +11,7 @@ limit quantity (density equation, degree function, path density) is such an aver
 
 from __future__ import annotations
 
+import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -20,6 +21,8 @@ import mpmath as mp
 import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
+
+from theory.law_student import MPMATH
 
 Array = NDArray[np.float64]
 
@@ -101,8 +104,14 @@ class Profile(ABC):
         return f"{type(self).__name__}({self.name})"
 
 
+def _real(values: Any, name: str) -> Array:
+    if np.iscomplexobj(values):
+        raise ValueError(f"{name} must be real everywhere on (0, 1); it has complex values")
+    return np.asarray(values, dtype=np.float64)
+
+
 def _checked(values: Any, name: str) -> Array:
-    array = np.asarray(values, dtype=np.float64)
+    array = _real(values, name)
     if not np.all(np.isfinite(array)):
         raise ValueError(f"{name} must be finite everywhere on (0, 1); it has NaN or infinity")
     if np.any(array < 0):
@@ -123,23 +132,21 @@ class SymbolicProfile(Profile):
         free = sorted(expr.free_symbols, key=str)
         if len(free) > 1:
             raise ValueError(
-                f"row_profile must have one free symbol, the position; got {[str(s) for s in free]}"
+                f"expr must have one free symbol, the position; got {[str(s) for s in free]}"
             )
         self._expr: sp.Expr = expr.subs(free[0], _POSITION) if free else expr
         self.name = name if name is not None else str(self._expr)
         self._np = sp.lambdify(_POSITION, self._expr, modules=["scipy", "numpy"])
-        self._mp = sp.lambdify(_POSITION, self._expr, modules="mpmath")
+        self._mp = sp.lambdify(_POSITION, self._expr, modules=list(MPMATH))
         probe = np.concatenate((_graded_rule(24, 10)[0], np.linspace(0.01, 0.99, 99)))
-        values = _checked(self._values(probe), "row_profile")
+        values = _checked(self._values(probe), "expr")
         if not np.any(values > 0):
-            raise ValueError(
-                "row_profile must not vanish everywhere: an all-zero score has no mask"
-            )
+            raise ValueError("expr must not vanish everywhere: an all-zero score has no mask")
         self.bounded = bounded if bounded is not None else self._is_bounded()
 
     def _values(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
-            out = np.asarray(self._np(x), dtype=np.float64)
+            out = _real(self._np(x), self.name)
         return np.broadcast_to(out, np.shape(x)).astype(np.float64)
 
     def _is_bounded(self) -> bool | None:
@@ -214,6 +221,22 @@ class HalfNormalProfile(SymbolicProfile):
         weights = (0.5 * width[:, None] * w).ravel() * np.sqrt(2.0 / np.pi) * np.exp(-0.5 * g**2)
         return float(self.scale) * g, weights
 
+    def nodes_around(self, breaks: Array) -> tuple[Array, Array]:
+        """Nodes graded towards a value where the integrand is not smooth, one row per break.
+
+        ``breaks`` has shape (m,), values and weights (m, k); breaks beyond the range do nothing.
+        """
+        x, w = np.polynomial.legendre.leggauss(12)
+        at = np.minimum(np.asarray(breaks, np.float64) / float(self.scale), 12.0)[:, None]
+        steps = np.geomspace(1e-9, 12.0, 16)
+        plain = np.broadcast_to(np.geomspace(1e-3, 12.0, 20), (at.size, 20))
+        edges = np.concatenate((0.0 * at, plain, at, at + steps, at - steps), axis=1)
+        edges = np.sort(np.clip(edges, 0.0, 12.0), axis=1)
+        width = np.diff(edges, axis=1)[:, :, None]
+        g = (edges[:, :-1, None] + 0.5 * width * (x + 1.0)).reshape(at.size, -1)
+        weights = (0.5 * width * w).reshape(at.size, -1)
+        return float(self.scale) * g, weights * np.sqrt(2.0 / np.pi) * np.exp(-0.5 * g**2)
+
 
 class CallableProfile(Profile):
     """A profile given by a vectorised function of positions, known in double precision only.
@@ -254,7 +277,7 @@ class EmpiricalProfile(Profile):
     convergent = None
 
     def __init__(self, values: Sequence[float] | Array, *, name: str = "r") -> None:
-        array = np.asarray(values, dtype=np.float64)
+        array = _real(values, name)
         if array.ndim != 1 or array.size == 0:
             raise ValueError(f"values must be a non-empty vector, got shape {array.shape}")
         self._sorted = np.sort(_checked(array, name))
@@ -291,8 +314,10 @@ def as_profile(value: Any, argument: str) -> Profile:
     if isinstance(value, Profile):
         return value
     try:
-        if isinstance(value, (int, float, sp.Expr, str)):
+        if isinstance(value, (numbers.Real, sp.Expr, str)):
             expr = sp.sympify(value)
+            if not isinstance(expr, sp.Expr):
+                raise ValueError(f"a number or an expression is needed, got {value!r}")
             return SymbolicProfile(expr) if expr.free_symbols else ConstantProfile(expr)
         if callable(value):
             return CallableProfile(value, name=argument.split("_")[0][0])

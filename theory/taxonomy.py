@@ -22,7 +22,7 @@ from theory.symbols import c, r, tau, u, v
 if TYPE_CHECKING:
     from theory.limit import LimitGraphon
 
-_LEVELS = [sp.Rational(k, 8) for k in (1, 4, 7)]
+_LEVELS = [sp.Rational(k, 8) for k in (4, 7, 1)]
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ def _factor(profile: Profile, position: sp.Expr) -> Any:
 def witness(limit: LimitGraphon) -> Witness | None:
     """Two positions at which P provably differs, or None if none was found on a small grid.
 
-    The threshold enters as an interval of relative width 1e-9 around its numerical value, far
+    The threshold enters as an interval of relative width 1e-3 around its numerical value, far
     wider than the solver's error, so the proof does not rest on the solver's last digits.
     """
     if isinstance(limit.model.rule, IndependentRule):
         return None
     level = limit.tau
-    margin = abs(level) * 1e-9 + 1e-15
+    margin = abs(level) * 1e-3 + 1e-15
     box = (sp.Rational(level - margin), sp.Rational(level + margin))
     mask = limit.model.rule.moment(limit.model.noise, 0, tau)
     found: list[tuple[tuple[sp.Expr, sp.Expr], Any]] = []
@@ -78,7 +78,9 @@ def is_homogeneous(limit: LimitGraphon) -> bool | None:
     model = limit.model
     if model.row.constant is not None and model.column.constant is not None:
         return True
-    expr = limit.expression("mask", tau)
+    # A threshold with a closed form may make constant what is not constant for every threshold.
+    special = limit.threshold in (sp.S.Zero, sp.S.NegativeInfinity)
+    expr = limit.expression("mask", limit.threshold if special else tau)
     if not expr.atoms(sp.core.function.AppliedUndef):
         slopes = [sp.simplify(sp.diff(expr, position)) for position in (u, v)]
         if all(slope == 0 for slope in slopes):

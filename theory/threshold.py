@@ -12,11 +12,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import mpmath as mp
-import numpy as np
 import sympy as sp
 from scipy import optimize
 
-from theory.laws import Gaussian
+from theory.averages import mean_density
+from theory.laws import MPMATH, Gaussian
 from theory.profiles import ConstantProfile, HalfNormalProfile, Profile
 from theory.saliency import IndependentRule, MagnitudeRule, SignedRule
 from theory.symbols import c, r, tau
@@ -39,44 +39,11 @@ def check_density(density: Any) -> sp.Expr:
     return value
 
 
-@lru_cache(maxsize=256)
-def _lambdified(model: SaliencyModel, order: int) -> Any:
-    expr = model.rule.moment(model.noise, order, tau)
-    return sp.lambdify((r, c, tau), expr, modules=["scipy", "numpy"])
-
-
-def moment_values(model: SaliencyModel, order: int, rr: Any, cc: Any, threshold: float) -> Any:
-    """``E[w^order; s >= threshold]`` at factors ``rr`` and ``cc`` (broadcast), float64.
-
-    Where a factor vanishes the score is 0, so everything is kept iff ``threshold <= 0``.
-    """
-    rr, cc = np.broadcast_arrays(np.asarray(rr, np.float64), np.asarray(cc, np.float64))
-    full = (1.0, 0.0, float(model.noise.variance))[order]
-    if threshold <= (-np.inf if model.rule.signed else 0.0):
-        return np.full(rr.shape, full)
-    dead = (cc <= 0) if not model.factorised else (rr <= 0) | (cc <= 0)
-    if not model.weight_is_noise:
-        dead = np.zeros_like(dead)
-    safe_r, safe_c = np.where(dead, 1.0, rr), np.where(dead, 1.0, cc)
-    with np.errstate(all="ignore"):
-        out = np.asarray(_lambdified(model, order)(safe_r, safe_c, threshold), np.float64)
-    out = np.broadcast_to(out, rr.shape).copy()
-    if dead.any():
-        out[dead] = full if threshold <= 0 else 0.0
-    return out
-
-
-def mean_density(model: SaliencyModel, threshold: float) -> float:
-    """``E[P]`` over the model's factors at a threshold, by quadrature in double precision."""
-    rv, rw = model.row.nodes()
-    cv, cw = model.column.nodes()
-    values = moment_values(model, 0, rv[:, None], cv[None, :], threshold)
-    return float(rw @ values @ cw)
-
-
 @lru_cache(maxsize=4096)
 def solve(model: SaliencyModel, density: float) -> float:
-    """The threshold in double precision (relative error about 1e-12 for smooth models).
+    """The threshold in double precision.
+
+    Its relative error is that of :func:`theory.averages.average`, about 1e-12 for smooth models.
 
     Raises ValueError where the density equation has no solution: an atom of the score (for
     example too many vanishing factors) swallows the requested density.
@@ -100,7 +67,7 @@ def solve(model: SaliencyModel, density: float) -> float:
         if not signed or low < -1e300:
             return 0.0 if not signed else float("-inf")
         low *= 2.0
-    root = optimize.brentq(gap, low, high, xtol=1e-300, rtol=8.9e-16, maxiter=400)
+    root = optimize.brentq(gap, low, high, xtol=1e-300, rtol=8.9e-16, maxiter=10_000)
     return float(root)
 
 
@@ -123,9 +90,10 @@ def closed_form(model: SaliencyModel, density: sp.Expr) -> sp.Expr | None:
     at density one everything is kept, and at one half a signed rule splits its scores at zero
     (if no score vanishes), because the laws are symmetric.
     """
-    if density == 1:
+    # SymPy's floats equal no rational, so the difference is asked.
+    if (density - 1).is_zero:
         return sp.S.NegativeInfinity if model.rule.signed else sp.S.Zero
-    if density == sp.S.Half and model.rule.signed and _living_share(model) == 1.0:
+    if (density - sp.S.Half).is_zero and model.rule.signed and _living_share(model) == 1.0:
         return sp.S.Zero
     rv, cv = model.row.constant, model.column.constant
     if isinstance(model.rule, IndependentRule):
@@ -139,8 +107,8 @@ def closed_form(model: SaliencyModel, density: sp.Expr) -> sp.Expr | None:
     return None
 
 
-def _half_normal_average(scale: Any, function: Any) -> Any:
-    """``E f(scale |g|)`` by the trapezoidal rule in ``y = log |g|``.
+def _half_normal_average(scale: Any, function: Any, start: Any = 0) -> Any:
+    """``E[f(scale |g|); |g| > start]`` by the trapezoidal rule in ``y = log(|g| - start)``.
 
     The weight is analytic in ``|Im y| < pi/4`` and falls doubly exponentially to the right; to the
     left ``f`` does (a mask never sees a vanishing factor), or at worst the weight does like e^y.
@@ -150,8 +118,9 @@ def _half_normal_average(scale: Any, function: Any) -> Any:
     tiny = mp.mpf(10) ** (-mp.mp.dps - 3)
 
     def term(index: int) -> Any:
-        g = mp.exp(index * step)
-        weight = g * mp.exp(-g * g / 2)
+        rise = mp.exp(index * step)
+        g = start + rise
+        weight = rise * mp.exp(-g * g / 2)
         return weight * function(scale * g) if weight > tiny else mp.mpf(0)
 
     total = term(0)
@@ -165,12 +134,13 @@ def _half_normal_average(scale: Any, function: Any) -> Any:
     return mp.sqrt(2 / mp.pi) * step * total
 
 
-def _average_mp(profile: Profile, function: Any) -> Any:
-    """``E f(profile)`` with mpmath, to its working precision."""
+def _average_mp(profile: Profile, function: Any, start: Any = 0) -> Any:
+    """``E f(profile)`` with mpmath, to its working precision; ``f`` is 0 up to ``start``."""
     if isinstance(profile, ConstantProfile) or profile.constant is not None:
         return function(mp.mpf(sp.N(profile.constant, mp.mp.dps)))
     if isinstance(profile, HalfNormalProfile):
-        return _half_normal_average(mp.mpf(sp.N(profile.scale, mp.mp.dps)), function)
+        scale = mp.mpf(sp.N(profile.scale, mp.mp.dps))
+        return _half_normal_average(scale, function, start / scale)
     if type(profile).__name__ == "EmpiricalProfile":
         values, weights = profile.nodes()
         return mp.fsum(
@@ -182,7 +152,12 @@ def _average_mp(profile: Profile, function: Any) -> Any:
 
 @lru_cache(maxsize=256)
 def _mask_mp(model: SaliencyModel) -> Any:
-    return sp.lambdify((r, c, tau), model.rule.moment(model.noise, 0, tau), modules="mpmath")
+    expr = model.rule.moment(model.noise, 0, tau)
+    return sp.lambdify((r, c, tau), expr, modules=list(MPMATH))
+
+
+def _atomic(profile: Profile) -> bool:
+    return profile.constant is not None or type(profile).__name__ == "EmpiricalProfile"
 
 
 def _row_density_sum(x: Any) -> Any:
@@ -206,7 +181,9 @@ def mean_density_mp(model: SaliencyModel, threshold: Any) -> Any:
     """``E[P]`` at a threshold to the working precision of mpmath.
 
     What is averaged is P less its value at a vanishing factor (1 for a negative threshold), so
-    that the integrand falls off where factors vanish.
+    that the integrand falls off where factors vanish. Where P has a kink (noise of bounded
+    support) the average starts there, which takes one factor that is half-normal. Raises TypeError
+    where kinks cannot be placed: then the density is known in double precision only.
     """
     base = mp.mpf(1 if threshold < 0 else 0)
     closed = (
@@ -228,18 +205,37 @@ def mean_density_mp(model: SaliencyModel, threshold: Any) -> Any:
             if value <= 0 or level > cut * value * scale:
                 return mp.mpf(0)
             return share * _row_density_sum(level / (value * scale))
-    else:
-        mask = _mask_mp(model)
 
-        def per_row(value: Any) -> Any:
-            if value <= 0 and model.factorised:
+        return base + _average_mp(model.row, per_row)
+    return base + _average_by_factors(model, threshold, base)
+
+
+def _average_by_factors(model: SaliencyModel, threshold: Any, base: Any) -> Any:
+    """``E[P - base]`` with the mask's own expression, averaged over one factor, then the other."""
+    mask, sides = _mask_mp(model), (model.row, model.column)
+    # The scores of factorised rules are symmetric in the factors: the half-normal one goes inside.
+    swapped = model.factorised and not isinstance(model.column, HalfNormalProfile)
+    outer, inner = reversed(sides) if swapped else sides
+    smooth = model.factorised and model.noise.half_width is sp.oo
+    placed = model.factorised and isinstance(inner, HalfNormalProfile)
+    if not (smooth or placed or (_atomic(outer) and _atomic(inner))):
+        raise TypeError(f"the density of {model.name!r} is known in double precision only")
+    edge = 0 if smooth or not placed else mp.mpf(sp.N(model.noise.half_width, mp.mp.dps))
+
+    def given(value: Any) -> Any:
+        if value <= 0 and model.factorised:
+            return mp.mpf(0)
+        value = max(value, mp.mpf(10) ** (-3 * mp.mp.dps))  # the rules divide by factors
+
+        def excess(other: Any) -> Any:
+            if other <= 0:
                 return mp.mpf(0)
-            value = max(value, mp.mpf(10) ** (-3 * mp.mp.dps))  # the rules divide by r
-            return _average_mp(
-                model.column, lambda cc: mask(value, cc, threshold) - base if cc > 0 else mp.mpf(0)
-            )
+            pair = (other, value) if swapped else (value, other)
+            return mask(*pair, threshold) - base
 
-    return base + _average_mp(model.row, per_row)
+        return _average_mp(inner, excess, abs(threshold) / (edge * value) if edge else 0)
+
+    return _average_mp(outer, given)
 
 
 @lru_cache(maxsize=512)
@@ -249,10 +245,10 @@ def solve_mp(model: SaliencyModel, density: sp.Expr, digits: int) -> Any:
     Raises TypeError for profiles known in double precision only (callables).
     """
     closed = closed_form(model, density)
-    if closed is not None:
-        return mp.mpf(sp.N(closed, digits + 8))
-    start = solve(model, float(density))
+    start = solve(model, float(density)) if closed is None else 0.0
     with mp.workdps(digits + 8):
+        if closed is not None:
+            return mp.mpf(str(sp.N(closed, digits + 8)).replace("oo", "inf"))
         target = mp.mpf(sp.N(density, digits + 8))
         return +mp.findroot(
             lambda s: mean_density_mp(model, s) - target,
@@ -312,12 +308,13 @@ class Threshold(sp.Expr):
         return set(self.args[0].free_symbols)
 
     def _eval_is_positive(self) -> bool | None:
-        return True if isinstance(self.model.rule, MagnitudeRule) else None
+        below_one = (1 - self.args[0]).is_positive
+        return True if isinstance(self.model.rule, MagnitudeRule) and below_one else None
 
     def _eval_evalf(self, prec: int) -> sp.Expr:
         if self.free_symbols:
             return self
-        digits = max(int(prec * 0.30103), 15)
+        digits = max(int((prec - 4) * 0.30103), 15)  # SymPy asks for four guard bits
         density = self.args[0]
         if digits <= 15:
             return sp.Float(solve(self.model, float(density)), 15)

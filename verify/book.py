@@ -144,8 +144,7 @@ def show_claims(*claim_ids: str, details: bool = False) -> Myst:
     found = outcomes(names)
     rows = (
         (
-            f"`{name}`",
-            registry.get(name).title,
+            f"{registry.get(name).title} (`{name}`)",
             source(registry.get(name)),
             f"**{outcome.verdict}**" + surprise(outcome),
             refuted_share(outcome.mutants),
@@ -153,7 +152,7 @@ def show_claims(*claim_ids: str, details: bool = False) -> Myst:
         )
         for name, outcome in zip(names, found, strict=True)
     )
-    header = ("id", "claim", "source", "verdict", "near misses refuted", "time")
+    header = ("claim", "source", "verdict", "near misses refuted", "time")
     parts: list[str] = [table(header, rows)]
     if details:
         parts += ["", ":::::{dropdown} Statements, evidence and commands"]
@@ -176,10 +175,9 @@ def show_refuted() -> Myst:
             for other in registry
             if other.id in claim.depends or claim.id in other.depends
         )
-        statement = in_a_line(claim.statement)
-        assumed = "; ".join(claim.hypotheses) or "–"
-        rows.append((f"`{claim.id}`, {source(claim)}", statement, assumed, "; ".join(beside)))
-    header = ("claim", "refuted statement", "under", "beside it")
+        statement = f"{in_a_line(claim.statement)} (`{claim.id}`)"
+        rows.append((source(claim), statement, "; ".join(beside)))
+    header = ("source", "refuted statement", "beside it")
     return Myst(table(header, rows) if rows else "No claim is refuted.")
 
 
@@ -195,8 +193,8 @@ def show_summary() -> Myst:
     rate = max(claim.error_rate for claim in registry)
     return Myst(
         f"Of {len(registry)} claims: {said}. Not as recorded: {surprises}. Near misses refuted: "
-        f"{refuted_share(mutants)}. The chance that sampling made any decision of a claim wrong, "
-        f"over all its checks, near misses and looks at the data, is at most {rate:g}. "
+        f"{refuted_share(mutants)}. For each claim the chance that sampling made any of its "
+        f"decisions wrong, over all checks, near misses and looks, is at most {rate:g}. "
         f"Statements of the two papers without a claim yet: "
         f"{sum(entry.is_open for entry in covered)} of {len(covered)}."
     )
@@ -220,9 +218,10 @@ def show_graph() -> Markup:
     """What builds on what, as a drawing coloured by the computed verdicts."""
     registry = claims.load()
     style = (
+        ".graph{max-width:100%;height:auto;--page:var(--pst-color-background)}"
         ".graph .edge{fill:none;stroke:#bbb;stroke-width:1.4}"
-        ".graph rect{fill:none;stroke:currentColor;stroke-width:1.5}"
-        ".graph .settled rect{fill:currentColor;fill-opacity:.16}"
+        ".graph rect{fill:var(--page);stroke:currentColor;stroke-width:1.5}"
+        ".graph .settled rect{fill:color-mix(in srgb,currentColor 16%,var(--page))}"
         ".graph .unsettled rect{stroke-dasharray:4 3}"
         ".graph text{font:11px sans-serif;text-anchor:middle;fill:var(--pst-color-text-base)}"
         ".graph .proved{color:#0b6b47}.graph .supported{color:#1f78b4}"

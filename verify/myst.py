@@ -106,8 +106,14 @@ def near_misses(mutants: Sequence[Mutant], several: bool = False) -> str:
     if not mutants:
         return ""
     alive = [m for m in mutants if m.verdict is not Verdict.REFUTED]
-    names = (m.name if several else m.name.partition(": ")[2] or m.name for m in mutants)
-    text = f"\nNear misses refuted: {refuted_share(mutants)} ({'; '.join(names)})."
+    groups: dict[str, list[str]] = {}
+    for mutant in mutants:
+        check, _, name = mutant.name.rpartition(": ")
+        groups.setdefault(check if several else "", []).append(name)
+    said = "; ".join(
+        (f"{check}: " if check else "") + ", ".join(names) for check, names in groups.items()
+    )
+    text = f"\nNear misses refuted: {refuted_share(mutants)} ({said})."
     left = ", ".join(f"{m.name} (*{m.verdict}*)" for m in alive)
     return text + (f" **Not refuted:** {left}." if alive else "")
 
@@ -119,7 +125,8 @@ def _evidence(found: Outcome) -> str:
         predicted = "–" if item.predicted is None else SIGNS[item.relation] + number(item.predicted)
         count = "–" if item.replicates is None else str(item.replicates)
         values = (predicted, number(item.measured), interval(item), number(item.margin), count)
-        return (item.name, item.kind, *values, str(item.verdict))
+        whole = (value.replace("-", "−").replace(" ", "\N{NO-BREAK SPACE}") for value in values)
+        return (item.name, item.kind, *whole, str(item.verdict))
 
     rows = [row(item) for item in found.evidence if item.kind != "symbolic"]
     if not rows:

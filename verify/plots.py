@@ -99,7 +99,9 @@ def default_figure(checks: Sequence[CheckOutcome]) -> Figure | None:
 def draw_series(axes: Axes, series: Series) -> None:
     """One metric: means with 95 % intervals, the fit, what is predicted, and the mutants."""
     {"limit": _draw_limit, "rate": _draw_rate, "value": _draw_value}[series.kind](axes, series)
-    axes.set_title(series.metric, loc="left")
+    names = [name for name, _, _ in series.references]
+    # A metric with one reading is that reading's own; its name says more than the key.
+    axes.set_title(names[0] if len(names) == 1 else series.metric, loc="left")
 
 
 def _draw_limit(axes: Axes, series: Series) -> None:

@@ -24,11 +24,12 @@ from theory.derivations import derivation
 from theory.laws import Gaussian, TailMoment, TwoSidedTail
 from theory.saliency import MagnitudeRule, SignedRule
 from theory.structural import StructuralSign
-from theory.symbols import c, r, rho, tau, u, v, x
+from theory.symbols import c, r, rho, tau, u, v
 
 _R = sp.Function("r", positive=True)(u)
 _C = sp.Function("c", positive=True)(v)
-_T = x / (r * c)  # the threshold x is positive where a rule asks for it
+_LEVEL = sp.Symbol("tau", positive=True)  # a magnitude rule's threshold is positive
+_T = _LEVEL / (r * c)
 
 
 def _phi(t: Any) -> Any:
@@ -70,9 +71,9 @@ def _magnitude_rule() -> Derivation:
         _rule_steps(MagnitudeRule(), TwoSidedTail, _T, closed),
         mutants={
             "one-sided tail": Identity(closed[0], Gaussian().survival(_T)),
-            "V = P": Identity(MagnitudeRule().moment(Gaussian(), 2, x), mask),
+            "V = P": Identity(MagnitudeRule().moment(Gaussian(), 2, _LEVEL), mask),
             "V with one tail's edge": Identity(
-                MagnitudeRule().moment(Gaussian(), 2, x), mask + _T * _phi(_T)
+                MagnitudeRule().moment(Gaussian(), 2, _LEVEL), mask + _T * _phi(_T)
             ),
         },
     )
@@ -141,8 +142,8 @@ def _magnitude() -> Derivation:
 @derivation("limits.taxonomy")
 def _taxonomy() -> Derivation:
     constant = [criteria.random().limit(rho).mask, criteria.magnitude().limit(rho).mask]
-    snip = MagnitudeRule().moment(Gaussian(), 0, x).subs({r: _R, c: _C})
-    t = x / (_R * _C)
+    snip = MagnitudeRule().moment(Gaussian(), 0, _LEVEL).subs({r: _R, c: _C})
+    t = _LEVEL / (_R * _C)
     along = {u: sp.diff(_R, u) / _R, v: sp.diff(_C, v) / _C}
     slopes = AllOf(tuple(Identity(sp.diff(snip, at), 2 * t * _phi(t) * along[at]) for at in (u, v)))
     return Derivation(
@@ -181,7 +182,7 @@ def _turn_over() -> Derivation:
     mask = SignedRule().moment(Gaussian(), 0, tau)
     t = tau / (r * c)
     factor = _phi(t) / (r**2 * c)
-    low, high = mask.subs(tau, -x), mask.subs(tau, x)
+    low, high = mask.subs(tau, -_LEVEL), mask.subs(tau, _LEVEL)
     return Derivation(
         "limits.turn_over",
         "Signed rules turn over at density one half",
@@ -256,7 +257,7 @@ def _three_graphons() -> Derivation:
             Step(
                 r"V < 1",
                 "pruning removes second moment",
-                Sign(gap.subs({r: 1, c: 1}), ">0", {x: (sp.Rational(1, 10), 6)}),
+                Sign(gap.subs({r: 1, c: 1}), ">0", {_LEVEL: (sp.Rational(1, 10), 6)}),
             ),
         ],
         mutants={"mu = P": Identity(SignedRule().moment(law, 1, tau), law.survival(t))},

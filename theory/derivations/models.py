@@ -157,7 +157,7 @@ def _stein() -> Derivation:
         "What SNIP's gradient is made of, for Gaussian inputs",
         r"E[e\,\sigma'(z_j)\,x_i] = E[\partial_i e\;\sigma'(z_j)]"
         r" + \frac{w_{ij}}{\sqrt d}\,E[e\,\sigma''(z_j)]",
-        "x ~ N(0, I); conditional on Stein's lemma",
+        "x ~ N(0, I)",
         [
             Step(
                 r"E[x_i\, g(x)] = E[\partial_i g(x)]",

@@ -171,7 +171,7 @@ register(
         explanation=r"With $E\sigma'' = \varphi(0) \neq 0$ an offset $e_0 = E[f - y]$ of order one "
         r"adds $e_0\varphi(0) w_{ij}$ to the factor of $w_{ij}$. The intercept makes the offset of "
         r"order one in every network; without it $e_0$ is a random number of standard deviation "
-        r"about 0.4, different in every network at every width.",
+        r"$E\sigma = 1/\sqrt{2\pi}$, different in every network at every width.",
     )
 )
 

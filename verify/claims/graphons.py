@@ -70,7 +70,7 @@ register(
         paper="own",
         item="three graphons of a saliency mask",
         reading="own",
-        title="Magnitude: constant mask graphon, but V = rho + 2 t phi(t)",
+        title="Magnitude: constant mask graphon, but V = ρ + 2tφ(t)",
         statement=r"Weights kept by magnitude have $P = \rho$, "
         r"$V = \rho + 2t\varphi(t)$ with $t = \bar\Phi^{-1}(\rho/2)$, and $\mu = 0$.",
         hypotheses=SETTING[:1],
@@ -86,12 +86,12 @@ register(
         paper="own",
         item="three graphons of a saliency mask",
         reading="own",
-        title="SNIP: V = P + 2 t phi(t), mu = 0",
+        title="SNIP: V = P + 2tφ(t), μ = 0",
         statement=r"Weights kept by SNIP have $V(u,v) = P + 2t\varphi(t)$, "
         r"$t = \tau/(r(u)c(v))$, and $\mu = 0$.",
         hypotheses=(*SETTING, r"$\sigma$ odd"),
         depends=("fsm-snip-odd",),
-        checks=(_moment_check("snip"),),
+        checks=(_moment_check("snip"), _total_check("snip", 20)),
         recorded=Verdict.SUPPORTED,
     )
 )
@@ -102,7 +102,7 @@ register(
         paper="own",
         item="three graphons of a saliency mask",
         reading="own",
-        title="GraSP: by magnitude mu = 0, signed mu = phi(t)",
+        title="GraSP: by magnitude μ = 0, signed μ = φ(t)",
         statement=r"|GraSP| has $V = P + 2t\varphi(t)$ and $\mu = 0$; signed GraSP has "
         r"$V = \bar\Phi(t) + t\varphi(t)$ and, oriented as the score, $\mu = \varphi(t)$.",
         hypotheses=(*SETTING[:2], r"$N = d^2$", r"$\sigma$ odd"),
@@ -148,8 +148,8 @@ register(
             ),
         ),
         recorded=Verdict.REFUTED,
-        explanation="True for masks that ignore the weights (Random), and only for those. A mask "
-        "that looked at the weights keeps large ones.",
+        explanation="True for masks that ignore the weights (Random). A magnitude rule keeps the "
+        "large ones, so V exceeds P at every density below one.",
     )
 )  # fmt: skip
 

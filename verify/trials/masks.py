@@ -11,9 +11,9 @@ from numerics.histogram import sas
 from numerics.masks_stream import draw
 from numerics.seeds import generator
 from theory import criteria
+from theory.averages import mean_density, moment_values
 from theory.saliency import SaliencyModel
 from theory.sorting import sas_bias_cells
-from theory.threshold import mean_density, moment_values
 from verify.trial import trial
 
 Array = NDArray[np.float64]
@@ -26,8 +26,7 @@ def mask_cut(seed: int, n: int, criterion: str, density: float) -> Metrics:
 
     The own threshold solves the density equation at the drawn latents, so what is left is the
     noise of the edges; what the latents add is measured by :func:`latent_gap`. ``lower`` and
-    ``upper`` bracket the norm. ``tau_off`` is a certified lower bound (all rows, all columns) of
-    the distance to the graphon whose threshold is 5 % too high.
+    ``upper`` bracket the norm.
     """
     model = criteria.criterion(criterion).limit(density).model
     sample = draw(model, n, n, density, seed)
