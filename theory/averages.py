@@ -8,7 +8,7 @@ inner factor, at a place that the rule knows; the inner average is smooth again.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import sympy as sp
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from theory.saliency import SaliencyModel
 
 Array = NDArray[np.float64]
+Side = Literal["row", "column"]
 
 
 @lru_cache(maxsize=256)
@@ -51,14 +52,18 @@ def moment_values(model: SaliencyModel, order: int, rr: Any, cc: Any, threshold:
     return out
 
 
-def _break(model: SaliencyModel, factors: Array, threshold: float) -> Array | None:
-    """Value of the other factor at which P is not smooth, per value of the given one, or None.
+def _break(model: SaliencyModel, side: Side, factors: Array, threshold: float) -> Array | None:
+    """Factor of one side at which P is not smooth, per value of the other side's, or None.
 
     Noise of bounded support stops passing at ``r c = |tau| / width``. The offset rule's inner
-    interval opens at ``c = 4 B tau / r^2``, like a square root.
+    interval opens at ``r^2 c = 4 B tau``, like a square root.
     """
     if isinstance(model.rule, OffsetRule):
-        level, factors = 4.0 * float(model.rule.offset) * threshold, factors**2
+        level = 4.0 * float(model.rule.offset) * threshold
+        if side == "row":
+            level, factors = np.sqrt(level), np.sqrt(factors)
+        else:
+            factors = factors**2
     elif model.noise.half_width is sp.oo or not model.weight_is_noise:
         return None
     else:
@@ -68,14 +73,15 @@ def _break(model: SaliencyModel, factors: Array, threshold: float) -> Array | No
 
 
 def nodes_given(
-    model: SaliencyModel, profile: Profile, factors: Array, threshold: float
+    model: SaliencyModel, side: Side, factors: Array, threshold: float
 ) -> tuple[Array, Array]:
-    """Nodes of one profile and their weights for each value of the other factor, (m, k) or (1, k).
+    """Nodes of one side's profile and weights, per value of the other factor: (m, k) or (1, k).
 
-    ``profile`` is the model's row or column, ``factors`` (m,) values of the other one. Graded
-    towards the break in P where there is one and the profile is half-normal.
+    ``factors`` (m,) are values of the other side's factor. The nodes are graded towards the break
+    in P where there is one and the profile is half-normal.
     """
-    at = _break(model, np.asarray(factors, np.float64), threshold)
+    profile: Profile = model.row if side == "row" else model.column
+    at = _break(model, side, np.asarray(factors, np.float64), threshold)
     if at is not None and isinstance(profile, HalfNormalProfile):
         return profile.nodes_around(at)
     values, weights = profile.nodes()
@@ -89,9 +95,8 @@ def average(model: SaliencyModel, order: int, threshold: float) -> float:
     makes kinks and the profiles that average over them are not half-normal.
     """
     inside = not model.factorised or isinstance(model.column, HalfNormalProfile)
-    outer, inner = (model.row, model.column) if inside else (model.column, model.row)
-    values, weights = outer.nodes()
-    nodes, inner_weights = nodes_given(model, inner, values, threshold)
+    values, weights = (model.row if inside else model.column).nodes()
+    nodes, inner_weights = nodes_given(model, "column" if inside else "row", values, threshold)
     pair = (values[:, None], nodes) if inside else (nodes, values[:, None])
     moments = moment_values(model, order, *pair, threshold)
     return float(weights @ (moments * inner_weights).sum(axis=1))

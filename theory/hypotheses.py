@@ -82,6 +82,13 @@ class SignLaw(Law):
     def _inner_second(self, x: sp.Expr) -> sp.Expr:
         return self.scale**2 / 2
 
+    def _clip(
+        self, x: sp.Expr, inner: Callable[[sp.Expr], sp.Expr], above: sp.Expr, below: sp.Expr
+    ) -> sp.Expr:
+        # At its two points a law with atoms jumps: w >= -scale is certain, w >= scale is not.
+        a = self.half_width
+        return sp.Piecewise((above, x > a), (below, x <= -a), (inner(x), True))
+
     def two_sided_survival(self, t: Any) -> sp.Expr:
         """``Pr[|w| >= t]``: one up to and including ``scale``, zero above."""
         return sp.Piecewise((sp.S.One, sp.sympify(t) <= self.scale), (sp.S.Zero, True))
@@ -141,11 +148,19 @@ class Setting:
 Predicate = Callable[[Setting], tuple[Holds, str]]
 
 
+def _limit(expr: sp.Expr) -> sp.Expr | None:
+    """The limit of an expression as the width grows, or None where SymPy does not find it."""
+    try:
+        end = sp.limit(expr, n, sp.oo)
+    except NotImplementedError:
+        return None
+    return None if end.has(sp.Limit) else end
+
+
 def _growth(setting: Setting) -> tuple[Holds, str]:
     for name, expr in (("sources", setting.sources), ("targets", setting.targets)):
-        try:
-            end = sp.limit(expr, n, sp.oo)
-        except NotImplementedError:
+        end = _limit(expr)
+        if end is None:
             return Holds.CANNOT_TELL, f"limit of {name} = {expr} is not known"
         if end is not sp.oo:
             return Holds.FAILS, f"{name} = {expr} stays at {end} as n grows"
@@ -206,9 +221,8 @@ def _atom_mass(model: SaliencyModel, level: float) -> float:
 
 def _threshold(setting: Setting) -> tuple[Holds, str]:
     if setting.density_sequence is not None:
-        try:
-            end = sp.limit(setting.density_sequence, n, sp.oo)
-        except NotImplementedError:
+        end = _limit(sp.sympify(setting.density_sequence))
+        if end is None:
             return Holds.CANNOT_TELL, f"limit of {setting.density_sequence} is not known"
         # SymPy's floats equal no rational, so the difference is asked.
         if isinstance(end, sp.AccumBounds) or not (end - sp.sympify(setting.density)).is_zero:

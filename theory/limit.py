@@ -187,14 +187,14 @@ class LimitGraphon:
         ``power=0`` is the degree, ``power=2`` the path density to a dense output.
         """
         rr = self.model.row(np.atleast_1d(np.asarray(uu, np.float64)))
-        cv, cw = nodes_given(self.model, self.model.column, rr, self.tau)
+        cv, cw = nodes_given(self.model, "column", rr, self.tau)
         values = moment_values(self.model, 0, rr[:, None], cv, self.tau)
         return np.asarray((values * cw * cv**power).sum(axis=1))
 
     def target_degree_values(self, vv: Any) -> Array:
         """``int P(u, v) du`` at positions ``vv`` by quadrature, float64."""
         cc = self.model.column(np.atleast_1d(np.asarray(vv, np.float64)))
-        rv, rw = nodes_given(self.model, self.model.row, cc, self.tau)
+        rv, rw = nodes_given(self.model, "row", cc, self.tau)
         return np.asarray(
             (moment_values(self.model, 0, rv, cc[:, None], self.tau) * rw).sum(axis=1)
         )

@@ -73,9 +73,9 @@ def figure(claim: Claim, outcome: Outcome) -> Figure | None:
 
 def default_figure(checks: Sequence[CheckOutcome]) -> Figure | None:
     """A panel for each metric of each statistical check, then one for each certified check."""
-    panels: list[Series | CheckOutcome] = []
+    panels: list[tuple[str, Series] | CheckOutcome] = []
     for check in checks:
-        panels.extend(check.series)
+        panels.extend((_title(check, series), series) for series in check.series)
         # Enclosures of a single point (yes or no, exact counts) make no picture.
         if check.kind == "certified" and any(item.low != item.high for item in check.evidence):
             panels.append(check)
@@ -90,7 +90,8 @@ def default_figure(checks: Sequence[CheckOutcome]) -> Figure | None:
             if isinstance(panel, CheckOutcome):
                 draw_enclosures(axes, panel)
             else:
-                draw_series(axes, panel)
+                draw_series(axes, panel[1])
+                axes.set_title(panel[0], loc="left")
         for axes in grid[len(panels) :]:
             axes.set_axis_off()
     return drawn
@@ -99,9 +100,15 @@ def default_figure(checks: Sequence[CheckOutcome]) -> Figure | None:
 def draw_series(axes: Axes, series: Series) -> None:
     """One metric: means with 95 % intervals, the fit, what is predicted, and the mutants."""
     {"limit": _draw_limit, "rate": _draw_rate, "value": _draw_value}[series.kind](axes, series)
+    axes.set_title(series.metric, loc="left")
+
+
+def _title(check: CheckOutcome, series: Series) -> str:
+    """The check, and where it has several metrics the reading (or the metric) this one is for."""
+    if len(check.series) == 1:
+        return check.check
     names = [name for name, _, _ in series.references]
-    # A metric with one reading is that reading's own; its name says more than the key.
-    axes.set_title(names[0] if len(names) == 1 else series.metric, loc="left")
+    return f"{check.check}: {names[0] if len(names) == 1 else series.metric}"
 
 
 def _draw_limit(axes: Axes, series: Series) -> None:

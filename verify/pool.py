@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from typing import Protocol
 
-from verify.worker import Done, Task, one_thread, perform, start_worker
+from verify.worker import Done, Task, one_thread, perform, start_worker, thread_variables
 
 
 class Pool(Protocol):
@@ -76,6 +76,8 @@ class _Workers:
     def __init__(self, jobs: int) -> None:
         self._jobs = jobs
         self._labels: dict[Future[Done], Hashable] = {}
+        self._stack = ExitStack()
+        self._stack.enter_context(thread_variables())  # for as long as processes may be started
         self._executor = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
@@ -127,3 +129,4 @@ class _Workers:
                 process.join(timeout=5)
             self._executor.shutdown(wait=True)  # its thread ends now; its semaphores are freed
         self._labels.clear()
+        self._stack.close()

@@ -69,8 +69,6 @@ class Done:
 def start_worker(path: list[str]) -> None:
     """Prepare a worker process: the parent's import path, one thread, no interrupts of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    for name in THREAD_VARIABLES:
-        os.environ[name] = "1"
     sys.path[:] = path
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
@@ -104,17 +102,29 @@ def one_thread() -> Iterator[None]:
     """Let BLAS and torch use one thread in this process, for a while, loaded yet or not."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    variables = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     before = _limit_torch(1) or (os.cpu_count() or 1)
     try:
-        with threadpool_limits(1):
+        with thread_variables(), threadpool_limits(1):
             yield
     finally:
         _limit_torch(before)
+
+
+@contextmanager
+def thread_variables() -> Iterator[None]:
+    """Ask libraries that are yet to be loaded, here or in child processes, for one thread.
+
+    A spawned process imports the parent's main module, and with it NumPy, before its initialiser
+    runs, so what it sets itself comes too late.
+    """
+    variables = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
         for name, value in variables.items():
             if value is None:
-                del os.environ[name]
+                os.environ.pop(name, None)
             else:
                 os.environ[name] = value
 

@@ -285,3 +285,16 @@ def test_an_unknown_exponent_is_said_to_be_the_reason(tmp_path: Path) -> None:
     claim = demo.claim("demo-wide", [wide], Verdict.SUPPORTED)
     (found,) = runner.run([claim], jobs=1, store=tmp_path / "s.sqlite").outcomes
     assert "range of gamma alone" in found.evidence[0].note
+
+
+def test_processes_of_a_pool_are_started_with_one_thread_each(monkeypatch: pytest.MonkeyPatch):
+    """NumPy is imported before a worker's initialiser runs, so the parent has to ask for it."""
+    from verify.pool import _Workers
+    from verify.worker import THREAD_VARIABLES
+
+    name = THREAD_VARIABLES[0]
+    monkeypatch.delenv(name, raising=False)
+    workers = _Workers(1)
+    assert os.environ[name] == "1"
+    workers.close()
+    assert name not in os.environ
