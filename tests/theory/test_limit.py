@@ -70,8 +70,9 @@ def test_numbers_to_many_digits() -> None:
 
 
 def test_positions_that_are_missing_are_named() -> None:
+    limit = criteria.snip(2, None).limit(Q(1, 5))
     with pytest.raises(ValueError, match=r"at must give values for \['v'\]"):
-        SNIP.evaluate(SNIP.mask, {u: Q(1, 2)})
+        limit.evaluate(limit.mask, {u: Q(1, 2)})
 
 
 @pytest.mark.parametrize("family", ["gaussian", "uniform", "laplace", "student_t"])

@@ -109,8 +109,8 @@ PRECISE = {
 
 
 @pytest.mark.parametrize("model", PRECISE.values(), ids=PRECISE)
-@pytest.mark.parametrize("density", [Q(1, 7), Q(2, 5)])
-def test_the_two_solvers_agree(model: object, density: sp.Rational) -> None:
+def test_the_two_solvers_agree(model: object) -> None:
+    density = Q(1, 7)
     precise = solve_mp(model, density, 20)
     assert float(precise) == pytest.approx(solve(model, float(density)), rel=1e-11)
     with mp.workdps(28):
@@ -227,7 +227,7 @@ def test_numbers_in_text_are_densities() -> None:
     assert check_density(np.float64(0.25)) == sp.Float(0.25)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(st.floats(1e-6, 1 - 1e-6))
 def test_every_density_is_met(density: float) -> None:
     for model in (criteria.snip(), criteria.grasp_signed()):
@@ -237,23 +237,26 @@ def test_every_density_is_met(density: float) -> None:
 # ------------------------------------------------------------------------- a number for SymPy
 
 
+MODEL = criteria.synflow()
+
+
 class TestThreshold:
     """The threshold as an expression among expressions."""
 
-    one = Threshold(criteria.snip(), Q(1, 5))
-    other = Threshold(criteria.synflow(), Q(1, 5))
+    one = Threshold(MODEL, Q(1, 5))
+    other = Threshold(criteria.snip([1.0, 2.0], 3), Q(1, 5))
 
     def test_rebuilds_from_its_arguments(self) -> None:
         assert self.one.func(*self.one.args) == self.one
         assert self.one.args == (Q(1, 5),)
-        assert self.one.subs(Q(1, 5), Q(1, 4)) == Threshold(criteria.snip(), Q(1, 4))
+        assert self.one.subs(Q(1, 5), Q(1, 4)) == Threshold(MODEL, Q(1, 4))
 
     def test_equality_needs_the_same_model(self) -> None:
-        again = Threshold(criteria.snip(), Q(1, 5))
+        again = Threshold(MODEL, Q(1, 5))
         assert self.one == again
         assert hash(self.one) == hash(again)
         assert self.one != self.other
-        assert self.one != Threshold(criteria.snip(), Q(1, 4))
+        assert self.one != Threshold(MODEL, Q(1, 4))
         assert len({self.one, again, self.other}) == 2
 
     def test_stands_in_sums_with_thresholds_of_other_models(self) -> None:
@@ -261,7 +264,7 @@ class TestThreshold:
             assert expr.atoms(Threshold) == {self.one, self.other}
         difference = (self.one - self.other).evalf(20)
         assert float(difference) == pytest.approx(float(self.one) - float(self.other), rel=1e-14)
-        assert self.one - Threshold(criteria.snip(), Q(1, 5)) == 0
+        assert self.one - Threshold(MODEL, Q(1, 5)) == 0
 
     def test_prints_as_tau(self) -> None:
         assert str(self.one) == "tau"
@@ -275,21 +278,21 @@ class TestThreshold:
         assert self.one.is_real
         assert self.one.is_positive
         assert Threshold(criteria.grasp_signed(), Q(1, 5)).is_positive is None
-        assert Threshold(criteria.snip(), 1).is_positive is None
+        assert Threshold(MODEL, 1).is_positive is None
 
     def test_a_symbolic_density_waits(self) -> None:
-        waiting = Threshold(criteria.snip(), rho)
+        waiting = Threshold(MODEL, rho)
         assert waiting.free_symbols == {rho}
         assert waiting.evalf(30) == waiting
         assert waiting.subs(rho, Q(1, 5)) == self.one
         assert self.one.free_symbols == set()
 
     def test_numbers(self) -> None:
-        assert float(self.one) == solve(criteria.snip(), 0.2)
+        assert float(self.one) == solve(MODEL, 0.2)
         assert sp.N(self.one + 1, 25) == pytest.approx(float(self.one) + 1, rel=1e-15)
-        assert Threshold(criteria.snip(), 1).evalf(30) == 0
+        assert Threshold(MODEL, 1).evalf(30) == 0
         assert Threshold(criteria.grasp_signed(), 1).evalf(30) == -sp.oo
 
     def test_checks_its_density(self) -> None:
         with pytest.raises(ValueError, match="density must lie"):
-            Threshold(criteria.snip(), 2)
+            Threshold(MODEL, 2)

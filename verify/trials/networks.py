@@ -62,7 +62,7 @@ class LinearPart:
 def linear_part(network: OneHiddenLayer, beta: Array, intercept: float = 0.0) -> LinearPart:
     """The dense network's linear part, from its weights alone; ``beta`` has shape (d,)."""
     nodes, weights = _gauss_rule()
-    W, a = network.W.double().numpy(), network.a.double().numpy()[0]
+    W, a = network.W.double().cpu().numpy(), network.a.double().cpu().numpy()[0]
     sd = np.linalg.norm(W, axis=1) * network.input_scale
     sigma = find_activation(network.activation)
     z = torch.from_numpy(sd[:, None] * nodes[None, :])
