@@ -87,7 +87,7 @@ def perform(task: Task) -> Done:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            importlib.import_module(task.module)
+            _import(task.module)
             _limit_torch(1)
             value = _perform[type(task)](task)
         return Done(value, time.process_time() - start)
@@ -95,6 +95,14 @@ def perform(task: Task) -> Done:
         where = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})"
         return Done(None, time.process_time() - start, text)
+
+
+def _import(module: str) -> None:
+    """Import a task's module; a module of claims with the ones before it, which it depends on."""
+    package = "verify.claims"
+    if module.startswith(f"{package}."):
+        importlib.import_module(package).load()
+    importlib.import_module(module)
 
 
 @contextmanager

@@ -298,3 +298,12 @@ def test_processes_of_a_pool_are_started_with_one_thread_each(monkeypatch: pytes
     assert os.environ[name] == "1"
     workers.close()
     assert name not in os.environ
+
+
+def test_a_worker_can_start_with_a_claim_of_any_module():
+    """Claim modules depend on earlier ones; a fresh process must not import one of them alone."""
+    from verify import claims
+
+    for module in claims.MODULES[-2:]:
+        each = f"from verify.worker import _import; _import('verify.claims.{module}')"
+        assert subprocess.run([sys.executable, "-c", each], timeout=60, check=False).returncode == 0
