@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from verify.checks import LimitCheck, RateCheck, Reading
+from verify.checks import RateCheck
 from verify.claim import Claim, Verdict, register
 from verify.claims.factorised import (
     DENSITY,
-    GAMMA,
     REPLICATES,
     SETTING,
-    WIDTHS,
+    WRONG_ANYWAY,
     block_check,
-    settings,
 )
-from verify.claims.near_misses import mask_margin
-from verify.trials.networks import pruned_network, signed_output
+from verify.trials.networks import signed_output
 
 register(
     Claim(
@@ -71,20 +68,13 @@ register(
         hypotheses=(*SETTING[:2], r"$N = d^2$", r"$\sigma$ the sigmoid"),
         depends=("fsm-grasp-magnitude",),
         checks=(
-            LimitCheck(
-                "blocks",
-                pruned_network,
-                widths=WIDTHS,
-                readings=(
-                    Reading("SNIP's factors", "error", 0.0),
-                    Reading("constant graphon", "constant", 0.0, mutant=True),
-                    Reading("constant column factor", "flat_column", 0.0, mutant=True),
-                ),
-                margin=mask_margin("grasp", DENSITY, "other_tail", "flat_column"),
-                settings=settings("grasp", "sigmoid", parameters="all", sample_factor=1.0),
-                gamma=GAMMA,
-                replicates=REPLICATES,
-                nonnegative=True,
+            block_check(
+                "grasp",
+                WRONG_ANYWAY,
+                margin_from=("other_tail", "flat_column"),
+                activation="sigmoid",
+                parameters="all",
+                sample_factor=1.0,
             ),
         ),
         recorded=Verdict.REFUTED,
