@@ -130,6 +130,41 @@ def bracket(
     return bracket_problem(problem, seed=seed, effort=effort, device=device)
 
 
+def lower_bound(
+    A: MatrixLike,
+    *,
+    row_weights: MatrixLike | None = None,
+    column_weights: MatrixLike | None = None,
+    seed: int = 0,
+    effort: str = "fast",
+    device: Device = None,
+) -> CutNormBracket:
+    """Explicit sets only: the search of :func:`bracket` without its relaxation.
+
+    For users who need a large cut and no proof that there is none larger; several times faster.
+    The ``upper`` of the result is a certified bound still, but a crude one.
+    Arguments and errors as in :func:`bracket`.
+
+    >>> lower_bound([[1, -1], [-1, 1]]).lower
+    0.25
+    """
+    problem = _problem(A, row_weights, column_weights)
+    if effort not in EFFORTS:
+        raise ValueError(f"effort must be one of {', '.join(EFFORTS)}, got {effort!r}")
+    rng = generator(as_count(seed, "seed", minimum=0), "cut norm")
+    if device is None and isinstance(A, torch.Tensor):
+        device = A.device
+    sums = cutnorm_upper.sums_of(problem)
+    settings = EFFORTS[effort]
+    inputs, _ = _tensors(problem, sums, settings, device)
+    found = cutnorm_lower.search(
+        *inputs, None, starts=settings.starts, cooling=settings.cooling, rng=rng
+    )
+    polished = [cutnorm_lower.polish(problem.weighted, rows, columns) for rows, columns in found]
+    best = max(polished, key=lambda item: item[0])
+    return _assembled(problem, [best[1:]], cutnorm_upper.elementary(problem, sums), "elementary")
+
+
 def exact(
     A: MatrixLike,
     *,
@@ -249,14 +284,7 @@ def _relaxed(
 ) -> tuple[float, str, list[tuple[BoolArray, BoolArray]]]:
     """Upper bound, what proved it, and candidate sets of a problem no wider than tall."""
     sums = cutnorm_upper.sums_of(problem)
-    scale = float(np.abs(problem.weighted).max())
-
-    def tensor(array: FloatArray) -> torch.Tensor:
-        scaled = array / scale
-        scaled[np.abs(scaled) < _NEGLIGIBLE] = 0.0  # subnormal numbers are slow in float32
-        return torch.from_numpy(scaled).to(dtype=settings.dtype, device=device)
-
-    inputs = tensor(problem.weighted), tensor(sums.rows), tensor(sums.columns)
+    inputs, scale = _tensors(problem, sums, settings, device)
     rng = generator(seed, "cut norm")
     relaxation = cutnorm_relaxation.solve(
         *inputs,
@@ -277,6 +305,20 @@ def _relaxed(
     dual = cutnorm_upper.certified(problem, sums, scaled_back)
     upper, method = (dual, "dual") if dual <= elementary else (elementary, "elementary")
     return upper, method, [best[1:]]
+
+
+def _tensors(
+    problem: Problem, sums: cutnorm_upper.Sums, settings: _Effort, device: Device
+) -> tuple[tuple[torch.Tensor, torch.Tensor, torch.Tensor], float]:
+    """The matrix and its sums, scaled to entries of at most one, and the scale."""
+    scale = float(np.abs(problem.weighted).max()) or 1.0
+
+    def tensor(array: FloatArray) -> torch.Tensor:
+        scaled = array / scale
+        scaled[np.abs(scaled) < _NEGLIGIBLE] = 0.0  # subnormal numbers are slow in float32
+        return torch.from_numpy(scaled).to(dtype=settings.dtype, device=device)
+
+    return (tensor(problem.weighted), tensor(sums.rows), tensor(sums.columns)), scale
 
 
 def _enumerable(problem: Problem, most: int) -> bool:

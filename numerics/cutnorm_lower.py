@@ -45,7 +45,7 @@ def search(
     matrix: torch.Tensor,
     row_sums: torch.Tensor,
     column_sums: torch.Tensor,
-    relaxation: Relaxation,
+    relaxation: Relaxation | None,
     *,
     starts: int,
     cooling: int,
@@ -56,13 +56,16 @@ def search(
     Args:
         matrix: shape (m, n), any floating dtype and device.
         row_sums, column_sums: shapes (m,), (n,).
-        relaxation: vectors to round.
+        relaxation: vectors to round for half of the starts; None for random starts only.
         starts: how many columns are cooled together.
         cooling: number of temperatures.
         rng: draws the hyperplanes and the random fields.
     """
     wide = bordered(matrix, row_sums, column_sums)
-    y = _first_fields(relaxation, starts, rng)
+    if relaxation is None:
+        y = torch.from_numpy(rng.standard_normal((wide.shape[1], starts))).to(wide)
+    else:
+        y = _first_fields(relaxation, starts, rng)
     transposed = wide.T
     x = y.new_zeros((wide.shape[0], starts))
     for beta in np.linspace(_WARMEST, _COLDEST, cooling).tolist():

@@ -363,3 +363,19 @@ def test_a_cuda_tensor_is_bracketed():
     assert there.lower <= here.upper
     assert here.lower <= there.upper
     assert there.ratio <= 1.2
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 7), (9, 4), (12, 12)])
+def test_the_lower_bound_alone_is_attained_and_below_the_exact_norm(shape: tuple[int, int]):
+    for seed in range(20):
+        A = np.random.default_rng(seed).standard_normal(shape)
+        found, truth = cutnorm.lower_bound(A, seed=seed), cutnorm.exact(A)
+        attained = abs(A[np.ix_(found.rows, found.columns)].sum()) / A.size
+        assert found.lower <= attained * (1 + 1e-12)
+        assert found.lower <= truth.upper
+        assert truth.lower <= found.upper
+        assert found.lower >= 0.9 * truth.lower  # small matrices: the search is nearly exact
+
+
+def test_the_lower_bound_of_nothing_is_zero():
+    assert cutnorm.lower_bound(np.zeros((3, 4))).lower == 0.0
