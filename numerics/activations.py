@@ -1,8 +1,11 @@
 """Activations as PyTorch functions with their first and second derivatives.
 
-The derivatives feed the closed forms of :mod:`numerics.gradients`; a test holds each to the
-SymPy derivative of the activation's own expression. Any elementwise callable is an activation
-too: its derivatives then come from automatic differentiation.
+Every name of :data:`theory.duals.DUALS` is an activation here, compiled from its expression on
+first use, or written by hand where that is faster or safer in floating point; a test holds each
+to the SymPy derivatives of its expression. The derivatives feed the closed forms of
+:mod:`numerics.gradients` and :mod:`numerics.mlp`. A member of a family with its own parameters,
+an expression, or any elementwise callable is an activation too; the derivatives of a callable
+come from automatic differentiation.
 """
 
 from __future__ import annotations
@@ -10,11 +13,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
+import sympy as sp
 import torch
 from torch import Tensor
 
-__all__ = ["ACTIVATIONS", "Activation", "activation"]
+from numerics.evaluate import torch_function
+from theory.dual import DualActivation, z
+from theory.duals import DUALS, dual
+
+__all__ = ["ACTIVATIONS", "Activation", "activation", "compiled"]
 
 Elementwise = Callable[[Tensor], Tensor]
 Reusing = Callable[[Tensor, Tensor], Tensor]
@@ -26,8 +35,9 @@ class Activation:
 
     ``slope(z, h)`` and ``bend(z, h)`` are the derivatives at ``z``, given ``h = value(z)`` too,
     which spares tanh its second evaluation. ``odd`` says whether the function is known to be odd.
-    Everything maps tensors to a tensor of the same shape, dtype and device; at a kink the
-    derivative is that of PyTorch (0 for ReLU).
+    Everything maps tensors to a tensor of the same shape, dtype and device. At a kink the
+    derivative is PyTorch's for ReLU and the absolute value (0), else one of the one-sided ones;
+    at a jump it is 0.
     """
 
     name: str
@@ -62,7 +72,41 @@ def _erf_slope(z: Tensor, h: Tensor) -> Tensor:
     return 2.0 / math.sqrt(math.pi) * torch.exp(-z * z)
 
 
-ACTIVATIONS: dict[str, Activation] = {
+def _bell(z: Tensor) -> Tensor:
+    """Derivative of the logistic function, without cancellation on the right."""
+    return torch.sigmoid(z) * torch.sigmoid(-z)
+
+
+class _Formula:
+    """An expression in ``z`` as an elementwise function, compiled when it is first called."""
+
+    def __init__(self, source: Callable[[], sp.Expr]) -> None:
+        self._source = source
+
+    @cached_property
+    def _function(self) -> Elementwise:
+        return torch_function(self._source(), z)
+
+    def __call__(self, values: Tensor) -> Tensor:
+        result = self._function(values)
+        # Callers work in place: neither the argument nor an expanded constant may be the answer.
+        return result.clone() if result is values else result.contiguous()
+
+
+def compiled(family: DualActivation) -> Activation:
+    """The activation of an expression: value and derivatives from SymPy, each on first use.
+
+    ValueError where there is no expression (a numeric function, a map of covariances).
+    """
+    family.expr  # noqa: B018 - it raises if there is none, and here rather than at a forward pass
+    value = _Formula(lambda: family.expr)
+    first = _Formula(lambda: family.derivative)
+    second = _Formula(lambda: family.derivative.diff(z))
+    odd = {"odd": True, "even": False, None: None}[family.parity]
+    return Activation(family.name, value, lambda t, h: first(t), lambda t, h: second(t), odd)
+
+
+_BY_HAND: dict[str, Activation] = {
     each.name: each
     for each in (
         Activation(
@@ -96,9 +140,35 @@ ACTIVATIONS: dict[str, Activation] = {
             lambda z, h: _density(z) * (2.0 - z * z),
             odd=False,
         ),
+        Activation(
+            "abs",
+            torch.abs,
+            lambda z, h: torch.sign(z),
+            lambda z, h: torch.zeros_like(z),
+            odd=False,
+        ),
+        Activation(
+            "softplus",
+            lambda z: torch.logaddexp(z, torch.zeros_like(z)),
+            lambda z, h: torch.sigmoid(z),
+            lambda z, h: _bell(z),
+            odd=False,
+        ),
+        Activation(
+            "silu",
+            lambda z: z * torch.sigmoid(z),
+            lambda z, h: torch.sigmoid(z) + z * _bell(z),
+            lambda z, h: _bell(z) * (2.0 - z * torch.tanh(0.5 * z)),
+            odd=False,
+        ),
     )
 }
-"""Activations by name; ``gelu`` is the exact ``z Phi(z)``."""
+
+ACTIVATIONS: dict[str, Activation] = _BY_HAND | {
+    name: compiled(family) for name, family in DUALS.items() if name not in _BY_HAND
+}
+"""Activations by name, families with their default parameters; ``gelu`` is the exact
+``z Phi(z)``."""
 
 
 def _derivative(function: Elementwise) -> Elementwise:
@@ -126,11 +196,14 @@ def _second(function: Elementwise) -> Elementwise:
     return lambda z: outer(z.detach())
 
 
-def activation(value: str | Activation | Elementwise) -> Activation:
-    """The activation of a name, or one made from an elementwise callable on tensors.
+def activation(value: str | Activation | DualActivation | sp.Expr | Elementwise) -> Activation:
+    """The activation that ``value`` stands for.
 
-    Raises ValueError for an unknown name and for a callable that does not keep the shape,
-    TypeError for something that is neither.
+    A name in :data:`ACTIVATIONS`, an :class:`Activation`, a :class:`theory.dual.DualActivation`
+    (``dual("leaky_relu", alpha=0.2)``), a SymPy expression in one symbol, or an elementwise
+    callable on tensors. Raises ValueError for an unknown name, an expression that PyTorch cannot
+    evaluate or that has several symbols, and a callable that does not keep the shape; TypeError
+    for something that is none of these.
     """
     if isinstance(value, Activation):
         return value
@@ -138,14 +211,19 @@ def activation(value: str | Activation | Elementwise) -> Activation:
         if value not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}, got {value!r}")
         return ACTIVATIONS[value]
+    if isinstance(value, sp.Expr):
+        value = dual(value)
+    if isinstance(value, DualActivation):
+        known = DUALS.get(value.name)
+        return ACTIVATIONS[value.name] if known == value else compiled(value)
     if not callable(value):
         raise TypeError(
-            f"activation must be one of {sorted(ACTIVATIONS)} or a callable on tensors; "
-            f"got {type(value).__name__}"
+            f"activation must be one of {sorted(ACTIVATIONS)}, a formula or a callable on "
+            f"tensors; got {type(value).__name__}"
         )
-    for known in ACTIVATIONS.values():
-        if known.value is value:
-            return known
+    for each in _BY_HAND.values():
+        if each.value is value:
+            return each
     probe = torch.linspace(-1.0, 1.0, 5, dtype=torch.float64)
     image = value(probe)
     if not isinstance(image, Tensor) or image.shape != probe.shape:

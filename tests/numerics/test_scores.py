@@ -42,7 +42,7 @@ def test_criteria_are_those_of_theory() -> None:
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("parametrisation", ["ntk", "standard"])
 @pytest.mark.parametrize("loss", sorted(losses.LOSSES))
-@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS.keys() - {"step", "sign"}))
 def test_closed_forms_are_derivatives(
     activation: str, loss: str, parametrisation: str, masked: bool
 ) -> None:
