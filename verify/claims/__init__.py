@@ -12,10 +12,16 @@ from verify.claim import REGISTRY, Registry
 
 MODULES: tuple[str, ...] = (
     "closed_forms",
+    "dual_forms",
     "factorised",
     "factorised_grasp",
     "theorem47",
     "graphons",
+    "signals",
+    "tangent_kernel",
+    "reductions",
+    "spectra",
+    "saliency_kernels",
     "figures",
 )
 
