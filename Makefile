@@ -3,10 +3,12 @@
 # PYTHON    the interpreter that creates .venv                     (default: python3)
 # PIP_ARGS  further options for pip install, e.g. another index    (default: none)
 # ARGS      further options for the command a target runs          (default: none)
+# PEER      an interpreter with neural-tangents, for make bench     (default: none)
 
 PYTHON   ?= python3
 PIP_ARGS ?=
 ARGS     ?=
+PEER     ?=
 
 VENV     := .venv
 BIN      := $(VENV)/bin
@@ -74,7 +76,9 @@ book: $(VENV)/.installed-book $(KERNEL)  ## build the book from nothing, warning
 bench: $(VENV)/.installed-bench  ## speed and memory, as ratios to a peer measured in the same run
 	@mkdir -p report
 	@set -e; for subject in $(BENCHES); do echo "== $$subject"; \
-		$(BIN)/python -m benchmarks.$$subject --json report/bench-$$subject.json; done
+		case $$subject in kernels|empirical_ntk) peer="$(PEER)";; *) peer=;; esac; \
+		$(BIN)/python -m benchmarks.$$subject --json report/bench-$$subject.json \
+			$${peer:+--peer "$$peer"}; done
 
 figures: $(VENV)/.installed  ## draw the README's figure again
 	@$(BIN)/python tools/readme_figure.py

@@ -194,10 +194,14 @@ class HermiteValues(SmoothValues):
     def error(self, deviation: Tensor) -> tuple[float, float, float]:
         self.fit(deviation)
         flat = torch.stack((deviation.min(), deviation.max())).to("cpu", torch.float64)
+        flat = flat.clamp(min=1e-75)  # at zero the moments are exact, but not as these sums
         coefficients = self._values(self.value, flat, self.terms)
         (tail, _), (tail_dot, _) = self._tails(flat, coefficients)
         n = torch.arange(self.terms, dtype=torch.float64)
-        bend = (coefficients**2 * n * (n - 1)).sum(dim=1) / flat.clamp(min=1e-150) ** 4
+        # E[s''^2] by the coefficients; nearer to zero they would be rounding, and it is constant
+        above = flat.clamp(min=1e-4)
+        relative = self._values(self.value, above, self.terms) / (above**2)[:, None]
+        bend = (relative**2 * n * (n - 1)).sum(dim=1)
         # the series' rest lies in [-tail, tail], and tail itself was added in its place; the
         # step's error is below its last change
         sizes = (float(self._mean(f, flat).max().sqrt()) for f in (self.value, self.slope))

@@ -24,9 +24,7 @@ from theory.limit import LimitGraphon
 __all__ = ["coordinates", "independent_mask", "saliency_mask", "sorted_output", "variance_profile"]
 
 
-def variance_profile(
-    graphons: Sequence[Any], activation: Any = "relu", **options: Any
-) -> GraphonKernel:
+def variance_profile(activation: Any, graphons: Sequence[Any], **options: Any) -> GraphonKernel:
     """Weights of variance ``W_l(u, v)``, all of which train: ``V = W``, ``T = 1``.
 
     ``graphons`` from the input to the output layer, as :class:`KernelLayer` takes them; the
@@ -36,9 +34,7 @@ def variance_profile(
     return GraphonKernel(activation, [KernelLayer(each, 1.0) for each in graphons], **options)
 
 
-def independent_mask(
-    graphons: Sequence[Any], activation: Any = "relu", **options: Any
-) -> GraphonKernel:
+def independent_mask(activation: Any, graphons: Sequence[Any], **options: Any) -> GraphonKernel:
     """Masks drawn from ``W_l`` independently of the weights, survivors train: ``V = T = W``."""
     return GraphonKernel(activation, list(graphons), **options)
 
@@ -93,8 +89,8 @@ def sorted_output(limit: LimitGraphon, **options: Any) -> KernelLayer:
 
 
 def saliency_mask(
+    activation: Any,
     limits: Sequence[Any],
-    activation: Any = "relu",
     *,
     row_factors: ArrayLike | None = None,
     output: Any = "sorted",
@@ -109,9 +105,18 @@ def saliency_mask(
 
     For one hidden layer this is the limit. Deeper, it takes the weights' masks to be independent
     from layer to layer, which masks of a deep network are not.
+
+    Raises ValueError for limits that leave weights a mean (signed rules): then signals grow with
+    the width and there is no kernel.
     """
     if not limits:
         raise ValueError("limits must hold at least one limit graphon")
+    for each in (*limits, output):
+        if isinstance(each, LimitGraphon) and not each.model.rule.even:
+            raise ValueError(
+                f"limits must have mean graphon zero, which the rule {each.model.rule.name!r} "
+                "does not: there is no kernel"
+            )
 
     def layer(each: Any) -> Any:
         return KernelLayer(each, each) if isinstance(each, LimitGraphon) else each

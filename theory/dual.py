@@ -160,7 +160,9 @@ class DualActivation(ABC):
         Raises ValueError for a negative order.
         """
         rho = sp.sympify(c) / sp.sqrt(a * b)
-        return sp.Abs(rho) ** (order + 1) * sp.sqrt(self.tail(order, a) * self.tail(order, b))
+        # One root each: the root of a product makes SymPy evaluate the integrals for their sign.
+        roots = sp.sqrt(self.tail(order, a)) * sp.sqrt(self.tail(order, b))
+        return sp.Abs(rho) ** (order + 1) * roots
 
     def smooth_tail(self, order: int, times: int, a: Any = q) -> sp.Expr:
         """A bound of ``tail`` that is known in advance, for a smooth activation.

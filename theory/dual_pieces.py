@@ -46,7 +46,8 @@ class Pieces:
         """False unless the parts are known to agree, with finite slopes, at every point."""
         return all(
             _zero(left.subs(z, point) - right.subs(z, point))
-            and all(part.diff(z).subs(z, point).is_finite for part in (left, right))
+            and _finite_slope(left, point, "-")
+            and _finite_slope(right, point, "+")
             for point, left, right in zip(self.points, self.parts, self.parts[1:], strict=False)
         )
 
@@ -85,6 +86,17 @@ class Pieces:
                 return None
             found = exponent
         return found
+
+
+def _finite_slope(part: sp.Expr, point: sp.Expr, side: str) -> bool:
+    """Whether the slope has a finite limit at ``point``; False if SymPy cannot tell."""
+    slope = part.diff(z)
+    if slope.subs(z, point).is_finite:
+        return True
+    try:
+        return bool(sp.limit(slope, z, point, side).is_finite)
+    except (NotImplementedError, ValueError, TypeError):
+        return False
 
 
 def pieces(expr: sp.Expr) -> Pieces | None:

@@ -326,12 +326,12 @@ def test_shares_of_the_layers_sum_to_the_kernel() -> None:
 # ------------------------------------------------------------------------------- three networks
 def test_constant_density_of_the_three_networks() -> None:
     dense = GraphonKernel("relu", depth=3)(X, get="ntk")
-    masked = kernel_networks.independent_mask([0.3] * 4)(X, get="ntk")
-    profile = kernel_networks.variance_profile([0.3] * 4)(X, get="ntk")
+    masked = kernel_networks.independent_mask("relu", [0.3] * 4)(X, get="ntk")
+    profile = kernel_networks.variance_profile("relu", [0.3] * 4)(X, get="ntk")
     torch.testing.assert_close(masked, 0.3**4 * dense, rtol=1e-13, atol=0)
     torch.testing.assert_close(profile, 0.3**3 * dense, rtol=1e-13, atol=0)
     limit = criteria.magnitude().limit(0.2)
-    saliency = kernel_networks.saliency_mask([limit] * 3, output=limit)(X, get="ntk")
+    saliency = kernel_networks.saliency_mask("relu", [limit] * 3, output=limit)(X, get="ntk")
     v = limit.total("variance")
     torch.testing.assert_close(saliency, 0.2 * v**3 * dense, rtol=1e-10, atol=0)
 
@@ -342,7 +342,7 @@ def test_saliency_kernel_of_one_hidden_layer_against_a_drawn_network() -> None:
     r = np.abs(rng.standard_normal(d)) + 0.1
     x = rng.standard_normal((3, d))
     limit = criteria.snip(r).limit(density)
-    kernel = kernel_networks.saliency_mask([limit], row_factors=r)(x)
+    kernel = kernel_networks.saliency_mask("relu", [limit], row_factors=r)(x)
     weight, out = rng.standard_normal((n, d)), rng.standard_normal(n)
     scores = np.abs(weight) * np.abs(out)[:, None] * r
     kept = scores >= np.quantile(scores, 1.0 - density)
@@ -354,7 +354,7 @@ def test_saliency_kernel_of_one_hidden_layer_against_a_drawn_network() -> None:
     assert (np.abs(terms.mean(axis=0) - kernel.ntk.numpy()) <= 5.0 * error).all()
     # a kernel that knows the graphon only is far off
     graphon_only = kernel_networks.independent_mask(
-        [kernel_networks.coordinates(limit, r).mask, 1.0]
+        "relu", [kernel_networks.coordinates(limit, r).mask, 1.0]
     )(x)
     assert (np.abs(terms.mean(axis=0) - graphon_only.ntk.numpy()) > 5.0 * error).any()
 
@@ -457,3 +457,21 @@ def test_stacks_that_do_not_fit() -> None:
         GraphonKernel("relu", Stack([StackLayer([[0.1, 0.2]]), StackLayer([[1.0]])]))(X)
     with pytest.raises(ValueError, match="gain and bias"):
         GraphonKernel("relu", Stack([one]), gain=2.0)
+
+
+def test_the_error_estimate_survives_nodes_without_variance() -> None:
+    limit = criteria.snip().limit(0.2)  # neurons with a vanishing factor keep next to nothing
+    x = np.random.default_rng(3).standard_normal((4, 20))
+    layers = [(limit, limit), 1.0]
+    for name in ("tanh", "silu", "softplus"):
+        found = GraphonKernel(name, layers)(x)
+        fine = GraphonKernel(name, layers, tolerance=1e-11)(x)
+        assert 0.0 <= found.error["ntk"] < 1e-6, name
+        difference = float((found.ntk - fine.ntk).abs().max())
+        assert difference <= found.error["ntk"] + fine.error["ntk"] + 1e-14
+
+
+def test_signed_limits_have_no_kernel() -> None:
+    limit = criteria.criterion("grasp-signed").limit(0.2)
+    with pytest.raises(ValueError, match="mean graphon"):
+        kernel_networks.saliency_mask("relu", [limit])

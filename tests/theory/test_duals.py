@@ -432,3 +432,10 @@ def test_registry(name: str) -> None:
     assert activation._repr_latex_().startswith("$")
     assert activation.expr.free_symbols <= {z}
     assert activation.second_moment().free_symbols <= {q}
+
+
+@pytest.mark.parametrize(
+    ("power", "expected"), [(sp.Rational(3, 2), True), (sp.Rational(1, 2), False), (1, True)]
+)
+def test_the_slope_at_a_kink_is_a_limit(power: sp.Expr, expected: bool) -> None:
+    assert dual(sp.Abs(z) ** power).weakly_differentiable is expected

@@ -193,9 +193,9 @@ def _survivors() -> Derivation:
     return Derivation(
         "reduction.survivors",
         "Independent masks of constant density, survivors trained, degree 1",
-        r"\Theta = \prod_{l=1}^{L+1} c_l\,\Theta_{\mathrm{std}};\quad \Theta = c^m\,"
-        r"\Theta_{\mathrm{std}}\ (m\text{ matrices pruned});\quad c^{L+1}\text{ if all are},\ "
-        r"c^L\text{ if the output layer is dense}",
+        r"\begin{gathered}\Theta = \prod_{l=1}^{L+1} c_l\,\Theta_{\mathrm{std}};\quad"
+        r" \Theta = c^m\,\Theta_{\mathrm{std}}\ (m\text{ matrices pruned});\\"
+        r" c^{L+1}\text{ if all are},\ c^L\text{ if the output layer is dense}\end{gathered}",
         "every L >= 0, all inputs, c in (0, 1]; V = T = c_l in layer l",
         [
             Step(

@@ -16,6 +16,41 @@ DENSITY = 0.5
 
 register(
     Claim(
+        id="modes-decay-printed",
+        paper="A",
+        item="(68)",
+        reading="as printed",
+        title="Modes of randomly pruned networks decay at the rates c^L λ_k",
+        statement=r"Residuals along the eigenvectors of $\Theta_{\mathrm{std}}$ decay like "
+        r"$\exp(-c^L \lambda_k t)$ in a network whose matrices are all pruned to density $c$.",
+        hypotheses=(
+            "ReLU, one hidden layer, gradient descent in small steps on survivors",
+            r"independent masks of density $c = 1/2$ in both layers",
+        ),
+        checks=(
+            LimitCheck(
+                "rates, 1 hidden, pruned output",
+                mode_decay,
+                widths=MODE_WIDTHS,
+                readings=(
+                    Reading("c^L", "rate_less", 1.0),
+                    Reading("c^(L+2)", "rate_more", 1.0, mutant=True),
+                ),
+                margin=0.2,
+                settings={"depth": 1, "density": DENSITY, "output": "pruned"},
+                gamma=GAMMA,
+                replicates=MODE_REPLICATES,
+            ),
+        ),
+        recorded=Verdict.REFUTED,
+        explanation="The exponent of (55) belongs to a variance profile that trains everywhere. "
+        "Survivors of masks in all L + 1 matrices learn at c^(L+1); with a dense output layer the "
+        "printed rate is right.",
+    )
+)
+
+register(
+    Claim(
         id="modes-decay",
         paper="A",
         item="(68)",
@@ -29,7 +64,7 @@ register(
             r"independent masks of density $c = 1/2$",
             "one hidden layer and all matrices pruned; two hidden layers and a dense output",
         ),
-        depends=("power-survivors", "power-dense-output"),
+        depends=("power-survivors", "power-dense-output", "modes-decay-printed"),
         checks=(
             *(
                 LimitCheck(
@@ -74,6 +109,42 @@ MAGNITUDE_DEPTH, MAGNITUDE_DENSITY = 3, 0.2
 def _shift(mask_power: int, variance_power: int) -> Any:
     return lambda: magnitude_shift(MAGNITUDE_DENSITY, MAGNITUDE_DEPTH, mask_power, variance_power)
 
+
+register(
+    Claim(
+        id="magnitude-larger-eigenvalues",
+        paper="A",
+        item="rebuttal, Magnitude; tables G, H, I",
+        reading="as printed",
+        title="Magnitude has larger eigenvalues than Random at the same density",
+        statement="Though both have a constant graphon, the eigenvalues of the kernel of a "
+        "Magnitude-pruned network are larger than those of a randomly pruned one.",
+        hypotheses=("three hidden ReLU layers, all layers pruned to density 0.2",),
+        checks=(
+            LimitCheck(
+                "mean logarithm",
+                magnitude_spectrum,
+                widths=WIDTHS,
+                readings=(
+                    Reading(
+                        "above Random's",
+                        "shift",
+                        _shift(MAGNITUDE_DEPTH + 1, 0),
+                        relation=">=",
+                    ),
+                    Reading("Random's", "shift", _shift(MAGNITUDE_DEPTH + 1, 0), mutant=True),
+                    Reading("the dense network's", "shift", 0.0, mutant=True),
+                ),
+                margin=0.15,
+                settings={"depth": MAGNITUDE_DEPTH, "density": MAGNITUDE_DENSITY},
+                gamma=GAMMA,
+                replicates=REPLICATES,
+            ),
+        ),
+        recorded=Verdict.SUPPORTED,
+        explanation="By how much is the claim on the factor ρ v^L.",
+    )
+)
 
 register(
     Claim(
