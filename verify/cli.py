@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from verify import claims as claim_modules
-from verify import derive_command, ledger, limit_command
+from verify import derive_command, kernel_command, ledger, limit_command, width_command
 from verify.claim import Claim
 from verify.environment import PACKAGE, version
 from verify.files import require_writable, require_writable_folder
@@ -73,6 +73,12 @@ def make_parser() -> Parser:
     derive = commands.add_parser("derive", help="a derivation, step by step")
     derive_command.add_arguments(derive)
     derive.set_defaults(run=lambda chosen: derive_command.run(chosen, console()))
+    kernel = commands.add_parser("kernel", help="the limit kernel of a pruned network")
+    kernel_command.add_arguments(kernel)
+    kernel.set_defaults(run=lambda chosen: kernel_command.run(chosen, console()))
+    width = commands.add_parser("width", help="how wide a layer must be to hold a dense core")
+    width_command.add_arguments(width)
+    width.set_defaults(run=lambda chosen: width_command.run(chosen, console()))
     return parser
 
 

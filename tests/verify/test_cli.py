@@ -71,6 +71,16 @@ def test_verify_is_1_when_a_verdict_is_not_the_recorded_one(
         (["verify", "--store", "."], "store", "--store"),
         (["limit", "snap", "--density", "0.2"], "CRITERION", "snip"),
         (["limit", "snip"], "--density", "required"),
+        (["kernel", "rellu"], "ACTIVATION", "relu"),
+        (["kernel", "x*z"], "ACTIVATION", "expression in z"),
+        (["kernel", "relu", "--density", "0"], "--density", "(0, 1]"),
+        (["kernel", "relu", "--depth", "1.5"], "--depth", "whole"),
+        (["kernel", "relu", "--cosines", "2"], "--cosines", "[-1, 1]"),
+        (["width", "snap"], "CRITERION", "snip"),
+        (["width", "--density", "0"], "--density", "(0, 1]"),
+        (["width", "--inputs", "two"], "--inputs", "whole"),
+        (["width", "--neurons", "0"], "--neurons", "at least 1"),
+        (["width", "--delta", "1"], "delta", "1"),
         (["limit", "snip", "--density", "1.5"], "--density", "(0, 1]"),
         (["limit", "snip", "--density", "0"], "--density", "(0, 1]"),
         (["limit", "snip", "--density", "nan"], "--density", "0.2 or 1/5"),
@@ -212,3 +222,22 @@ def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot write"):
         files.write_atomically(target.parent, "x")
     assert [path.name for path in target.parent.iterdir()] == ["a.txt"]
+
+
+def test_kernel_prints_the_power_of_the_density(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("kernel", "relu", "--depth", "2", "--density", "0.5", "--cosines", "0.3", "1") == 0
+    found = capsys.readouterr().out
+    assert found.count("0.125") == 2
+    assert run("kernel", "relu", "--depth", "2", "--density", "0.5", "--dense-output") == 0
+    assert "0.25" in capsys.readouterr().out
+    assert run("kernel", "z**2 + tanh(z)", "--depth", "1", "--cosines", "0.5") == 0
+
+
+def test_width_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["width", "random", "snip", "--density", "0.2", "--inputs", "4"]
+    assert run(*arguments, "--delta", "0.01") == 0
+    plain = capsys.readouterr().out
+    assert "random" in plain
+    assert "snip" in plain
+    assert run(*arguments, "--markdown") == 0
+    assert capsys.readouterr().out.count("|") > 20
