@@ -30,6 +30,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks import report
+
 DENSITY = 0.2
 ROWS = {
     "masked": ("ours", True), "dense": ("ours", False),
@@ -178,13 +180,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.row is not None:
         print(json.dumps(row(options.row, options.samples, options.width, options.repeat)))
         return
-    text = json.dumps(
-        measure(options.samples, options.width, options.repeat, options.peer), indent=2
-    )
-    print(text)
-    if options.json is not None:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(text + "\n", encoding="utf-8")
+    report(measure(options.samples, options.width, options.repeat, options.peer), options.json)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ import mpmath as mp
 import numpy as np
 import torch
 
+from benchmarks import report
 from benchmarks.masks import peak_rss_mib, timed
 from numerics.kernel import GraphonKernel
 
@@ -262,11 +263,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.memory_of is not None:
         print(memory(options.memory_of))
         return
-    text = json.dumps(measure(options.repeat, options.peer), indent=2)
-    print(text)
-    if options.json is not None:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(text + "\n", encoding="utf-8")
+    report(measure(options.repeat, options.peer), options.json)
 
 
 if __name__ == "__main__":

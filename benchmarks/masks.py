@@ -13,7 +13,6 @@ peer is automatic differentiation over the same batches.
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import sys
 import time
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks import report
 from numerics import data, network, scores
 from numerics.masks import stream_histogram
 from theory import criteria
@@ -112,11 +112,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--size", type=int, default=10_000, help="rows and columns of the mask")
     parser.add_argument("--repeat", type=int, default=3, help="calls of which the best counts")
     options = parser.parse_args(arguments)
-    text = json.dumps(measure(options.size, options.repeat), indent=2)
-    print(text)
-    if options.json is not None:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(text + "\n", encoding="utf-8")
+    report(measure(options.size, options.repeat), options.json)
 
 
 if __name__ == "__main__":
