@@ -22,6 +22,10 @@ MODULES: tuple[str, ...] = (
     "reductions",
     "spectra",
     "saliency_kernels",
+    "expressivity",
+    "expressivity_boundary",
+    "expressivity_widths",
+    "expressivity_functions",
     "figures",
 )
 
