@@ -267,9 +267,10 @@ def numpy_function(
     """
     expr, symbols = _checked(expr, symbols)
     program = _program(expr, symbols, "numpy")
+    label = str(expr)[:60]  # printing takes longer than a small evaluation
 
     def function(*values: Any) -> NDArray[np.float64]:
-        _count(str(expr)[:60], len(values), len(symbols))
+        _count(label, len(values), len(symbols))
         arrays = [np.asarray(value, dtype=np.float64) for value in values]
         shape = np.broadcast_shapes(*(array.shape for array in arrays))
         with np.errstate(all="ignore"):
@@ -290,9 +291,10 @@ def torch_function(
     """
     expr, symbols = _checked(expr, symbols)
     program = _program(expr, symbols, "torch")
+    label = str(expr)[:60]  # printing takes longer than a small evaluation
 
     def function(*values: Any) -> torch.Tensor:
-        _count(str(expr)[:60], len(values), len(symbols))
+        _count(label, len(values), len(symbols))
         tensors = [value for value in values if isinstance(value, torch.Tensor)]
         device = tensors[0].device if tensors else torch.device("cpu")
         floating = [value.dtype for value in tensors if value.is_floating_point()]

@@ -119,6 +119,11 @@ def _checked(values: Any, name: str) -> Array:
     return array
 
 
+@lru_cache(maxsize=256)
+def _is_constant(expr: sp.Expr) -> bool:
+    return bool(sp.simplify(sp.diff(expr, _POSITION)) == 0)
+
+
 class SymbolicProfile(Profile):
     """A profile given by a SymPy expression in one free symbol.
 
@@ -174,7 +179,7 @@ class SymbolicProfile(Profile):
 
     @property
     def constant(self) -> sp.Expr | None:
-        return self._expr if sp.simplify(sp.diff(self._expr, _POSITION)) == 0 else None
+        return self._expr if _is_constant(self._expr) else None
 
     def nodes(self) -> tuple[Array, Array]:
         if self.constant is not None:

@@ -27,6 +27,10 @@ MODULES: tuple[str, ...] = (
     "expressivity_widths",
     "expressivity_functions",
     "figures",
+    "generalisation",
+    "generalisation_curves",
+    "generalisation_alignment",
+    "generalisation_paths",
 )
 
 
