@@ -10,6 +10,7 @@ from verify.claim import Claim, Verdict, register
 from verify.trials.kernels import density_exponent, graphon_network
 
 WIDTHS = {"quick": (64, 128, 256, 512), "full": (128, 256, 512, 1024)}
+DEEP_WIDTHS = {"quick": (48, 96, 192, 384), "full": (128, 256, 512, 1024)}
 REPLICATES = {"quick": (12, 192), "full": (24, 384)}
 GAMMA = (0.75, 1.25)
 HOMOGENEOUS = r"$\sigma(az) = a^k\sigma(z)$ for $a > 0$"
@@ -33,7 +34,7 @@ def _exponents(
             LimitCheck(
                 f"L = {depth}, {trained} train",
                 density_exponent,
-                widths=WIDTHS,
+                widths=DEEP_WIDTHS,
                 readings=readings,
                 margin=0.3,
                 settings={

@@ -11,7 +11,7 @@ GAMMA = (0.75, 1.25)
 NORM_GAMMA = (0.5, 1.0)
 """Of distances: noise of relative size n^(-1/2), and those means."""
 NAMES = {"snip": "SNIP", "grasp": "|GraSP|", "magnitude": "Magnitude"}
-TEACHER_WIDTHS = {"quick": (48, 96, 192, 384), "full": (128, 256, 512, 1024)}
+TEACHER_WIDTHS = {"quick": (32, 64, 128, 256), "full": (128, 256, 512, 1024)}
 MODEL_WIDTHS = {"quick": (100, 200, 400, 800), "full": (400, 800, 1600, 3200)}
 DIGIT_WIDTH = {"quick": 1000, "full": 4000}
 REPLICATES = {"quick": (12, 96), "full": (16, 192)}

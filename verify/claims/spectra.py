@@ -77,7 +77,7 @@ register(
                         Reading("c^(m+1)", "rate_more", 1.0, mutant=True),
                         Reading("by half faster", "rate", 1.5, mutant=True),
                     ),
-                    margin=0.2,
+                    margin=0.24,
                     settings={"depth": depth, "density": DENSITY, "output": output},
                     gamma=GAMMA,
                     replicates=MODE_REPLICATES,
