@@ -231,7 +231,7 @@ register(
                 ),
                 margin=lambda: 0.12 * ratio_of_gradients(),
                 gamma=GAMMA,
-                replicates=REPLICATES,
+                replicates={"quick": (12, 512), "full": (16, 512)},
             ),
         ),
         recorded=Verdict.SUPPORTED,
