@@ -125,8 +125,9 @@ def test_the_three_readings_differ_where_they_should() -> None:
 
 def test_magnitudes_kernel_is_the_reduction_law() -> None:
     depth, density = 2, 0.3
-    shift = dynamics.magnitude_shift(density, depth, 1, depth)
-    v = np.exp(dynamics.magnitude_shift(density, depth, 0, 1))
+    shift = dynamics.magnitude_law(density, depth)
+    assert shift == pytest.approx(dynamics.magnitude_shift(density, 1, depth))
+    v = np.exp(dynamics.magnitude_shift(density, 0, 1))
     layers = [(v, density)] * (depth + 1)
     kernel = GraphonKernel("relu", layers, gain=2.0)(kernels.inputs(64, 10), get="ntk")
     np.testing.assert_allclose(

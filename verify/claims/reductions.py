@@ -58,9 +58,9 @@ def _law(
     register(
         Claim(
             id=name,
-            paper="A" if item != "path density of layers" else "own",
+            paper="own" if reading == "own" else "A",
             item=item,
-            reading=reading if item != "path density of layers" else "own",
+            reading=reading,
             title=title,
             statement=statement,
             hypotheses=hypotheses,

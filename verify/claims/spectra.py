@@ -7,7 +7,12 @@ from typing import Any
 from verify.checks import DerivationCheck, LimitCheck, Reading
 from verify.claim import Claim, Verdict, register
 from verify.claims.reductions import GAMMA, HOMOGENEOUS, REPLICATES, WIDTHS
-from verify.trials.dynamics import magnitude_shift, magnitude_spectrum, mode_decay
+from verify.trials.dynamics import (
+    magnitude_law,
+    magnitude_shift,
+    magnitude_spectrum,
+    mode_decay,
+)
 
 MODE_WIDTHS = {"quick": (96, 192, 384, 768), "full": (256, 512, 1024, 2048)}
 MODE_REPLICATES = {"quick": (24, 96), "full": (24, 384)}
@@ -107,7 +112,7 @@ MAGNITUDE_DEPTH, MAGNITUDE_DENSITY = 3, 0.2
 
 
 def _shift(mask_power: int, variance_power: int) -> Any:
-    return lambda: magnitude_shift(MAGNITUDE_DENSITY, MAGNITUDE_DEPTH, mask_power, variance_power)
+    return lambda: magnitude_shift(MAGNITUDE_DENSITY, mask_power, variance_power)
 
 
 register(
@@ -164,7 +169,11 @@ register(
                 magnitude_spectrum,
                 widths=WIDTHS,
                 readings=(
-                    Reading("ρ v^L", "shift", _shift(1, MAGNITUDE_DEPTH)),
+                    Reading(
+                        "ρ v^L",
+                        "shift",
+                        lambda: magnitude_law(MAGNITUDE_DENSITY, MAGNITUDE_DEPTH),
+                    ),
                     Reading("ρ^(L+1)", "shift", _shift(MAGNITUDE_DEPTH + 1, 0), mutant=True),
                     Reading("v^(L+1)", "shift", _shift(0, MAGNITUDE_DEPTH + 1), mutant=True),
                     Reading("ρ v^(L-1)", "shift", _shift(1, MAGNITUDE_DEPTH - 1), mutant=True),

@@ -17,6 +17,7 @@ from numerics.regression import modes
 from numerics.seeds import derive
 from numerics.training import train
 from theory.criteria import magnitude
+from theory.reduction import Output, density_factor, limit_factor
 from verify.trial import trial
 from verify.trials.kernels import GAIN, INPUTS, dimension, finite, inputs
 
@@ -50,8 +51,8 @@ def mode_decay(
     net = finite(seed, n, case, "independent-mask", d, depth=depth, density=density)
     x = torch.from_numpy(inputs(d))
     spectrum = modes(torch.from_numpy(dense_kernel(depth, INPUTS)))
-    pruned = depth + 1 if output == "pruned" else depth
-    speeds = density**pruned * spectrum.values[:MODES]
+    kept: Output = "pruned" if output == "pruned" else "dense"
+    speeds = float(density_factor(density, depth, output=kept)) * spectrum.values[:MODES]
     residual = RESIDUAL * spectrum.vectors.sum(dim=1)
     labels = net.forward(x)[:, 0] - residual
     rate = STEP / float(speeds[0])
@@ -95,7 +96,12 @@ def magnitude_spectrum(seed: int, n: int, depth: int, density: float, aspect: in
     return {"shift": float(difference.mean()), "tilt": float(slope)}
 
 
-def magnitude_shift(density: float, depth: int, mask_power: int, variance_power: int) -> float:
-    """``ln(rho^a v^b)`` with v the second moment that Magnitude leaves."""
+def magnitude_law(density: float, depth: int) -> float:
+    """Logarithm of the factor that the reduction law gives all eigenvalues."""
+    return math.log(limit_factor(magnitude().limit(density), depth))
+
+
+def magnitude_shift(density: float, mask_power: int, variance_power: int) -> float:
+    """``ln(rho^a v^b)`` with v the second moment that Magnitude leaves: near misses of the law."""
     v = magnitude().limit(density).total("variance")
     return mask_power * math.log(density) + variance_power * math.log(v)

@@ -11,7 +11,6 @@ Three readings of the infinite-width kernel, with the network's own row factors 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from numerics.data import digits
 from numerics.empirical_ntk import empirical_ntk
-from numerics.kernel import GraphonKernel, KernelLayer
+from numerics.kernel_networks import independent_mask, saliency_mask, sorted_output
 from numerics.masks import keep_largest
 from numerics.mlp import MLP
 from numerics.network import OneHiddenLayer
@@ -44,21 +43,15 @@ def kernels(
     criterion: str, rows: Array, x: Array, activation: str, density: float
 ) -> dict[str, Array]:
     """The kernel of each reading on ``x`` (inputs, d); coordinates ascend with ``rows`` (d,)."""
-    column = HalfNormalProfile()
     used = criteria.FACTORS[criterion]
-    profiles = {"row_profile": EmpiricalProfile(rows), "column_law": column}
+    profiles = {"row_profile": EmpiricalProfile(rows), "column_law": HalfNormalProfile()}
     limit = criteria.criterion(criterion, **{key: profiles[key] for key in used}).limit(density)
-    squares = (lambda uu, vv: column(uu) ** 2 + 0.0 * vv) if "column_law" in used else 1.0
-    output = KernelLayer(squares, 1.0)
-    first: dict[str, tuple[Any, Any]] = {
-        "saliency": (KernelLayer(limit, limit), output),
-        "graphon": (KernelLayer(limit), KernelLayer(1.0)),
-        "shape": (KernelLayer(limit), output),
+    found = {
+        "saliency": saliency_mask(activation, [limit], tolerance=TOLERANCE),
+        "graphon": independent_mask(activation, [limit, 1.0], tolerance=TOLERANCE),
+        "shape": independent_mask(activation, [limit, sorted_output(limit)], tolerance=TOLERANCE),
     }
-    return {
-        name: np.asarray(GraphonKernel(activation, layers, tolerance=TOLERANCE)(x, get="ntk"))
-        for name, layers in first.items()
-    }
+    return {name: np.asarray(kernel(x, get="ntk")) for name, kernel in found.items()}
 
 
 def _measured(weights: Array, mask: Array, a: Array, x: Array, activation: str) -> Array:

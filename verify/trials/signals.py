@@ -19,6 +19,7 @@ from numerics.mlp import MLP
 from numerics.mlp_masks import graphon_masks
 from numerics.seeds import derive
 from theory.laws import law
+from theory.ntk import independent_mask
 from verify.trial import trial
 from verify.trials.kernels import GAIN, INPUTS, dimension, inputs, layers_of
 
@@ -105,10 +106,10 @@ def gradients(seed: int, n: int, aspect: int = 2) -> Metrics:
 
 
 def ratio_of_gradients() -> float:
-    """``int V_2(u, v) G_2(v) dv`` at the two halves u; ReLU's derivative has mean square 1/2."""
-    _, second, output = layers_of(CASE)
-    backward = (output[0][:, None] * second).mean(axis=0)
-    return float(backward[0] / backward[1])
+    """``G_1`` at the two halves, by the backward recursion; the same for every input."""
+    layers = [layer.tolist() for layer in layers_of(CASE)]
+    first, second = independent_mask("relu", layers, gain=GAIN).solve((1, 1, 1)).gradient[0]
+    return float(first / second)
 
 
 def gaussian_cosine(t: float) -> float:
