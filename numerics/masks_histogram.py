@@ -16,7 +16,7 @@ from numerics.masks_stream import MaskStream, positive_integer
 if TYPE_CHECKING:
     from theory.saliency import SaliencyModel
 
-__all__ = ["StreamedHistogram", "stream_histogram"]
+__all__ = ["StreamedHistogram", "degree_histogram", "stream_histogram"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,37 @@ def _ascending(values: NDArray[Any]) -> NDArray[np.int64]:
     return np.argsort(values, kind="stable")
 
 
+def degree_histogram(
+    mask: NDArray[np.bool_], k: int, jobs: int | None = None
+) -> NDArray[np.float64]:
+    """The k×k block means of a mask (n, d) with rows and columns sorted by degree.
+
+    Exactly :func:`numerics.histogram.sas`, without a copy of the mask; ``jobs`` threads, None for
+    as many as PyTorch uses. Raises ValueError for a ``k`` below 1 or what is no bool matrix.
+    """
+    positive_integer("k", k)
+    if (
+        not isinstance(mask, np.ndarray)
+        or mask.dtype != np.bool_
+        or mask.ndim != 2
+        or not mask.size
+    ):
+        raise ValueError("mask must be a bool array with two axes and at least one entry")
+    threads = torch.get_num_threads() if jobs is None else positive_integer("jobs", jobs)
+    n = len(mask)
+    # Every row lies in the cells with weight k in all, so this is k times the columns' degrees.
+    col_degrees = _row_cells(mask, np.arange(n), k, threads).sum(axis=0)
+    return _by_degree(mask, col_degrees, k, threads)
+
+
+def _by_degree(
+    mask: NDArray[np.bool_], col_degrees: NDArray[np.int64], k: int, jobs: int
+) -> NDArray[np.float64]:
+    row_degrees = np.array([np.count_nonzero(row) for row in mask])
+    cells = _row_cells(mask, _ascending(row_degrees), k, jobs)
+    return _block_means(cells, _ascending(col_degrees), len(mask))
+
+
 def stream_histogram(
     model: SaliencyModel,
     n: int,
@@ -103,8 +134,5 @@ def stream_histogram(
     mask, threshold = stream.run()
     cells = _row_cells(mask, _ascending(stream.v), k, stream.jobs)
     latent = _block_means(cells, _ascending(stream.u), n)
-    row_degrees = np.array([np.count_nonzero(row) for row in mask])
-    col_degrees = cells.sum(axis=0)  # times k, since the cells' parts of a row add up to k
-    cells = _row_cells(mask, _ascending(row_degrees), k, stream.jobs)
-    degree = _block_means(cells, _ascending(col_degrees), n)
+    degree = _by_degree(mask, cells.sum(axis=0), k, stream.jobs)
     return StreamedHistogram(latent, degree, threshold, stream.kept)

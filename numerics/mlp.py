@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,12 +81,29 @@ def _per_matrix(name: str, value: object, layers: int) -> list[Any]:
     return list(value)
 
 
+_MANY = 2**22
+"""Weights from which layers are drawn by several threads; the numbers are the same."""
+
+
+def _in_parallel(
+    draw: Callable[[int], Tensor], pairs: Sequence[tuple[int, int]]
+) -> Iterator[Tensor]:
+    """``draw(1), draw(2), ..``, one for each pair of widths."""
+    layers = range(1, len(pairs) + 1)
+    if sum(sources * targets for sources, targets in pairs) < _MANY:
+        yield from map(draw, layers)
+        return
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        yield from pool.map(draw, layers)
+
+
 class MLP:
     """A random network of ``L`` hidden layers, L ≥ 0, in the NTK parametrisation.
 
     Attributes: ``weights[l-1]`` of shape (n_l, n_{l-1}); ``biases[l-1]`` of shape (n_l,) or None
     where ``bias`` is 0; ``masks[l-1]`` bool or None; ``scales[l-1] = (gain_l / n_{l-1})^{1/2}``
-    and ``bias_scales[l-1] = β_l``, which the forward pass applies.
+    and ``bias_scales[l-1] = β_l``, which the forward pass applies. ``parametrisation`` says what a
+    weight is to a pruning score: ``"ntk"``, the stored ``W``, or ``"standard"``, ``scale_l W``.
 
     Parameters
     ----------
@@ -102,6 +120,8 @@ class MLP:
     Raises ValueError, naming the argument, for sizes that are not positive, lists of the wrong
     length, negative or non-finite numbers, an unknown activation, device or dtype.
     """
+
+    parametrisation: str = "ntk"
 
     def __init__(
         self,
@@ -131,14 +151,18 @@ class MLP:
 
         self.weights: list[Tensor] = []
         self.biases: list[Tensor | None] = []
-        for layer, (sources, targets) in enumerate(self._pairs(), start=1):
-            W = torch.from_numpy(sample(generator(seed, "weights", layer), (targets, sources)))
+
+        def draw(layer: int) -> Tensor:
+            sources, targets = self._pairs()[layer - 1]
+            return torch.from_numpy(sample(generator(seed, "weights", layer), (targets, sources)))
+
+        for layer, W in enumerate(_in_parallel(draw, self._pairs()), start=1):
             if profile[layer - 1] is not None:
                 W *= self._deviations(profile[layer - 1], layer).to(dtype)
             self.weights.append(W.to(place))
             b = None
             if self.bias_scales[layer - 1] > 0.0:
-                drawn = standard_normal(generator(seed, "biases", layer), (targets,), dtype)
+                drawn = standard_normal(generator(seed, "biases", layer), (len(W),), dtype)
                 b = torch.from_numpy(drawn).to(place)
             self.biases.append(b)
         self.masks: list[Tensor | None] = [None] * layers

@@ -272,3 +272,13 @@ def test_bad_mask_options() -> None:
     with pytest.raises(ValueError, match=r"positions\[1\] must hold 2 numbers in \[0, 1\]"):
         graphon_masks(0.5, (3, 2), positions=[None, [0.5, 1.5]])
     assert variance_profile([3.0], (3, 2))[0] is not None
+
+
+def test_threads_draw_the_same_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    from numerics import mlp
+
+    one = MLP(WIDTHS, bias=0.2, seed=7, law=laws.Uniform())
+    monkeypatch.setattr(mlp, "_MANY", 0)
+    several = MLP(WIDTHS, bias=0.2, seed=7, law=laws.Uniform())
+    for a, b in zip(one.weights + one.biases, several.weights + several.biases, strict=True):
+        assert torch.equal(a, b)

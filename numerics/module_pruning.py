@@ -1,0 +1,241 @@
+"""Pruning a PyTorch module at initialisation, through ``torch.nn.utils.prune``.
+
+Any module will do whose layers to prune are ``Linear`` or convolutions. Scores come from automatic
+differentiation, of the loss for SNIP and GraSP and of the sum of absolute path products for
+SynFlow (:mod:`numerics.module_scores`); counts, ties and thresholds are those of
+:mod:`numerics.pruning`, and on a chain of linear layers and activations the masks are the same.
+A module's weights are the stored ones, the ``"standard"`` parametrisation. What gets a mask is a
+layer's ``weight``; biases and normalisations take part in the forward pass and are left alone.
+
+A layer that ``torch.nn.utils.prune`` has masked already is pruned further: densities refer to all
+its weights, and what is gone stays gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import prune as torch_prune
+
+from numerics.gradients import Batches, batches
+from numerics.losses import Loss
+from numerics.module_scores import (
+    Differentiable,
+    Flow,
+    LossFunction,
+    module_scores,
+)
+from numerics.pruning import NEED_DATA, SCOPES, check_criterion
+from numerics.pruning_report import data_notes
+from numerics.ranking import kept_count
+from numerics.seeds import derive
+from numerics.selection import check_left, check_ranking, keep_share
+from numerics.synflow import scheduled
+
+__all__ = ["PrunedModule", "prune_module"]
+
+
+@dataclass(frozen=True)
+class PrunedModule:
+    """Masks of a module's layers by name, and what became of them.
+
+    ``masks``: bool, in the weight's shape. ``density``: as requested, of all prunable weights;
+    ``achieved``: what it came to. ``densities``, ``thresholds``: per layer; a threshold is the
+    smallest score kept. ``no_incoming``, ``no_outgoing``: numbers of outputs (or output channels)
+    of a layer, and of its inputs, that have lost all their weights in it. ``severed``: layers
+    without a weight. ``notes``: one sentence for each thing that a user should know.
+    """
+
+    masks: dict[str, Tensor] = field(repr=False)
+    criterion: str
+    density: float
+    achieved: float
+    densities: dict[str, float]
+    thresholds: dict[str, float]
+    no_incoming: dict[str, int]
+    no_outgoing: dict[str, int]
+    severed: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def apply(self, module: nn.Module) -> nn.Module:
+        """Mask the layers of a module, in place, by ``torch.nn.utils.prune.custom_from_mask``.
+
+        Returns the module. ``torch.nn.utils.prune.remove`` makes it permanent.
+        """
+        for name, mask in self.masks.items():
+            part = module.get_submodule(name)
+            torch_prune.custom_from_mask(part, "weight", mask)
+        return module
+
+
+Kept = tuple[list[Tensor], list[float], list[str]]
+"""Masks and thresholds of all layers that are pruned, and notes."""
+
+
+def _by_scores(
+    net: Differentiable, values: list[Tensor], units: list[list[int]], density: float, seed: int
+) -> Kept:
+    masks = [torch.ones_like(W, dtype=torch.bool) for W in net.weights]
+    thresholds = [0.0] * len(masks)
+    notes: list[str] = []
+    for unit in units:
+        key = derive(seed, "layer", unit[0] + 1) if len(units) > 1 else seed
+        found, threshold, lots = keep_share(
+            [values[k].contiguous() for k in unit], [net.before[k] for k in unit], density, key
+        )
+        for k, mask in zip(unit, found, strict=True):
+            masks[k], thresholds[k] = mask, threshold
+        if lots:
+            where = f" of layer {net.layers[unit[0]]!r}" if len(units) > 1 else ""
+            notes.append(f"{lots} kept weights{where} score zero and were drawn by lot")
+    return masks, thresholds, notes
+
+
+def _by_synflow(
+    net: Differentiable, flow: Flow, units: list[list[int]], density: float, rounds: int,
+    schedule: str, seed: int,
+) -> Kept:  # fmt: skip
+    masks = [
+        torch.ones_like(W, dtype=torch.bool) if mask is None else mask for W, mask in net.pairs
+    ]
+    thresholds = [0.0] * len(masks)
+    notes = []
+    if not flow.homogeneous:
+        notes.append("the module is not positively homogeneous: its flow is no sum over paths")
+    for step in range(1, rounds + 1):
+        goal = scheduled(density, step, rounds, schedule)
+        values, total = flow.shares(masks)
+        if total == 0.0 and not any("at random" in note for note in notes):
+            notes.append(f"no path was left before round {step}: the cuts from there are at random")
+        for unit in units:
+            size = sum(masks[k].numel() for k in unit)
+            if kept_count(goal, size) >= sum(int(masks[k].sum()) for k in unit):
+                continue
+            found, threshold, _ = keep_share(
+                [values[k].contiguous() for k in unit], [masks[k] for k in unit], goal,
+                derive(seed, "round", step, unit[0]),
+            )  # fmt: skip
+            for k, mask in zip(unit, found, strict=True):
+                masks[k], thresholds[k] = mask, threshold
+    return masks, thresholds, notes
+
+
+def _chosen(layers: list[str], keep: Sequence[str]) -> list[int]:
+    """Indices of the layers to prune."""
+    if isinstance(keep, str) or not set(keep) <= set(layers):
+        raise ValueError(f"keep must hold names among {', '.join(layers)}; got {keep!r}")
+    left = [k for k, name in enumerate(layers) if name not in keep]
+    if not left:
+        raise ValueError("keep must leave at least one layer to prune")
+    return left
+
+
+def prune_module(
+    module: nn.Module,
+    criterion: str,
+    density: float,
+    x: Tensor | Batches | None = None,
+    y: Any = None,
+    *,
+    loss: str | Loss | LossFunction = "cross-entropy",
+    scope: str = "global",
+    keep: Sequence[str] = (),
+    rounds: int = 100,
+    schedule: str = "exponential",
+    temperature: float | None = None,
+    input_shape: Sequence[int] | None = None,
+    batch_size: int = 4096,
+    seed: int = 0,
+    apply: bool = True,
+) -> PrunedModule:
+    """Mask a module's layers so that a share of their weights is left.
+
+    Parameters
+    ----------
+    module: on any device, with weights in float32 or float64; its mode (training or evaluation) is
+        respected for the loss, its buffers and gradients are not touched.
+    criterion: one of :data:`numerics.pruning.DEEP_CRITERIA`.
+    density: share of prunable weights kept, in (0, 1].
+    x, y: data for SNIP and GraSP, a tensor with samples along its first axis and labels, or ``x``
+        an iterable of pairs that can be iterated several times, and ``y=None``.
+    loss: ``"cross-entropy"``, ``"squared"`` (sum over outputs of half squares, mean over samples),
+        or a callable ``(outputs, labels) -> mean``, such as a module of ``torch.nn``.
+    scope: ``"global"`` or ``"layer"``.
+    keep: names of layers that are left as they are, and do not count.
+    rounds, schedule: of SynFlow. temperature: of GraSP.
+    input_shape: of one sample, for SynFlow; by default that of ``x``.
+    seed: of Random; for the others it decides ties and nothing else.
+    apply: whether to mask the module, in place; if not, the result's ``apply`` does.
+
+    Raises ValueError for unknown names, a module without layers to prune, missing data, a density
+    outside (0, 1] or above what earlier masks have left, scores that are not finite or all zero.
+    """
+    check_criterion(criterion, temperature)
+    if scope not in SCOPES:
+        raise ValueError(f"scope must be one of {SCOPES}, got {scope!r}")
+    kept_count(density, 1)
+    net = Differentiable(module)
+    every = net.layers
+    chosen = _chosen(every, keep)
+    units = [chosen] if scope == "global" else [[k] for k in chosen]
+    for unit in units:
+        check_left([net.weights[k].numel() for k in unit], [net.before[k] for k in unit], density)
+    notes: list[str] = []
+    if criterion in NEED_DATA and x is not None:
+        notes += data_notes(batches(x, y, batch_size))
+    if criterion == "synflow":
+        if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 1:
+            raise ValueError(f"rounds must be a whole number of at least 1, got {rounds!r}")
+        if input_shape is None:
+            if not isinstance(x, Tensor):
+                raise ValueError("input_shape must be given for 'synflow' where x is no tensor")
+            input_shape = tuple(x.shape[1:])
+        flow = Flow(net, input_shape)
+        masks, thresholds, more = _by_synflow(net, flow, units, density, rounds, schedule, seed)
+    else:
+        values = module_scores(
+            net, criterion, x, y, loss=loss, temperature=temperature, batch_size=batch_size,
+            seed=seed,
+        )  # fmt: skip
+        check_ranking(
+            [values[k] for k in chosen], [repr(every[k]) for k in chosen], scope == "layer"
+        )
+        masks, thresholds, more = _by_scores(net, values, units, density, seed)
+    result = _result(net, masks, thresholds, chosen, criterion, density, (*notes, *more))
+    if apply:
+        result.apply(module)
+    return result
+
+
+def _result(
+    net: Differentiable, masks: list[Tensor], thresholds: list[float],
+    chosen: list[int], criterion: str, density: float, notes: tuple[str, ...],
+) -> PrunedModule:  # fmt: skip
+    """What became of the layers that were pruned."""
+    every = net.layers
+    found = {every[k]: masks[k] for k in chosen}
+    kept = {name: int(torch.count_nonzero(mask)) for name, mask in found.items()}
+    incoming, outgoing = {}, {}
+    for name, mask in found.items():
+        edges = mask.flatten(2).any(dim=2) if mask.ndim > 2 else mask
+        if net.inward[every.index(name)]:
+            edges = edges.T
+        incoming[name] = int((~edges.any(dim=1)).sum())
+        outgoing[name] = int((~edges.any(dim=0)).sum())
+    severed = tuple(name for name, left in kept.items() if left == 0)
+    return PrunedModule(
+        masks=found,
+        criterion=criterion,
+        density=float(density),
+        achieved=sum(kept.values()) / sum(mask.numel() for mask in found.values()),
+        densities={name: kept[name] / mask.numel() for name, mask in found.items()},
+        thresholds={every[k]: thresholds[k] for k in chosen},
+        no_incoming=incoming,
+        no_outgoing=outgoing,
+        severed=severed,
+        notes=notes + tuple(f"layer {name!r} lost all its weights" for name in severed),
+    )
