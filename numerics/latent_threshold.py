@@ -1,0 +1,228 @@
+"""The threshold of a density over the scores of several layers, from samples of their latents.
+
+A layer's scores are a *population*: either scales ``a``, where the score is ``|w| a`` (or ``w a``)
+with an independent weight w, whose kept share is an average of the law's survival function, or
+the scores themselves. One threshold for all layers solves ``sum_l c_l kept_l(tau) = rho sum_l c_l``
+with c_l the numbers of weights; layers that are kept dense take no part.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+
+from numerics.evaluate import numpy_function
+from theory.laws import Gaussian, Law
+from theory.symbols import t
+
+__all__ = ["SCOPES", "Population", "Scales", "Scores", "Thresholds", "threshold"]
+
+Array = NDArray[np.float64]
+SCOPES = ("global", "layer")
+_PER_OCTAVE = 256
+_OCTAVES = 120
+
+
+class Population(ABC):
+    """Scores of a layer as a law: ``kept`` is a decreasing function of the threshold.
+
+    ``zero`` is the share of scores that vanish whatever the weight: an atom at zero.
+    """
+
+    zero: float
+    largest: float
+    signed: bool
+
+    @abstractmethod
+    def kept(self, tau: float) -> float:
+        """Share of scores ``>= tau``, those that vanish left out."""
+
+
+class Scales(Population):
+    """Scores ``|w| a``, or ``w a`` if ``signed``, for samples of ``a >= 0`` of any shape.
+
+    The samples are kept as a histogram of 256 classes per octave, each standing at the mean of
+    its members, so that the kept share has a relative error below 1e-6 whatever their number.
+    Raises ValueError for negative samples, NaN or infinity, or none at all.
+    """
+
+    def __init__(self, values: Any, law: Law | None = None, *, signed: bool = False) -> None:
+        self.signed = signed
+        flat = torch.as_tensor(values).detach().reshape(-1)
+        if not flat.numel() or not bool((flat >= 0.0).all() & torch.isfinite(flat).all()):
+            raise ValueError("values must be finite, non-negative numbers, at least one")
+        weight = Gaussian() if law is None else law
+        expression = weight.survival(t) if signed else weight.two_sided_survival(t)
+        self._survival: Callable[[Array], Array] = numpy_function(expression, t)
+        self.largest = float(flat.max())
+        if self.largest == 0.0:
+            self.centres, self.shares = np.zeros(0), np.zeros(0)
+        else:
+            self.centres, self.shares = _classes(flat, self.largest)
+        self.zero = max(0.0, 1.0 - float(self.shares.sum()))
+        if self.zero < 1e-12:
+            self.zero = 0.0
+
+    def kept(self, tau: float) -> float:
+        """The average of the survival function at ``tau / a``."""
+        if tau == 0.0:
+            return (0.5 if self.signed else 1.0) * (1.0 - self.zero)
+        if tau < 0.0 and not self.signed:
+            return 1.0 - self.zero
+        if not len(self.centres):
+            return 0.0
+        return float(self.shares @ self._survival(tau / self.centres))
+
+
+class Scores(Population):
+    """Scores themselves, samples of any shape; ``signed`` if they may be negative.
+
+    Raises ValueError for NaN or infinity, no samples, or negative ones without ``signed``.
+    """
+
+    def __init__(self, values: Any, *, signed: bool = False) -> None:
+        self.signed = signed
+        flat = torch.as_tensor(values).detach().reshape(-1)
+        if not flat.numel() or not bool(torch.isfinite(flat).all()):
+            raise ValueError("values must be finite numbers, at least one")
+        self.sorted = np.sort(flat.cpu().numpy())
+        if not signed and self.sorted[0] < 0.0:
+            raise ValueError("values must be non-negative unless scores are signed")
+        self.largest = float(np.abs(self.sorted[[0, -1]]).max())
+        low, high = np.searchsorted(self.sorted, 0.0, "left"), self._above(0.0)
+        self.zero = float(high - low) / len(self.sorted)
+
+    def _above(self, tau: float) -> int:
+        return int(np.searchsorted(self.sorted, tau, "right"))
+
+    def kept(self, tau: float) -> float:
+        """Share of the samples at or above the threshold."""
+        size = len(self.sorted)
+        if tau == 0.0:
+            return float(size - self._above(0.0)) / size
+        below = int(np.searchsorted(self.sorted, tau, "left"))
+        share = float(size - below) / size
+        return share - self.zero if tau < 0.0 else share
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Thresholds and densities of all layers, from the input upwards.
+
+    ``tau``: one per layer, ``-inf`` where a layer is kept dense. ``tie``: the share of vanishing
+    scores that is kept where the threshold is zero (ties are broken at random), 0 elsewhere, 1
+    in dense layers and below a negative threshold. ``densities``: share of each layer's weights
+    that is kept. ``density``: that of all layers that are not kept dense.
+    """
+
+    tau: tuple[float, ...]
+    tie: tuple[float, ...]
+    densities: tuple[float, ...]
+    density: float
+    scope: str
+
+
+def threshold(
+    populations: Sequence[Population | None],
+    counts: Sequence[int],
+    density: float,
+    scope: str = "global",
+    keep: Sequence[int] = (),
+) -> Thresholds:
+    """Thresholds that keep a share ``density`` of the weights that are pruned.
+
+    Args:
+        populations: one for each layer; None for a layer that is kept dense.
+        counts: number of weights of each layer.
+        density: in (0, 1], of the layers not kept dense, together or ("layer") one by one.
+        scope: "global" for one threshold, "layer" for one each.
+        keep: layers from 1 that stay dense.
+
+    Raises ValueError naming the argument for lists of different length, a density out of range,
+    an unknown scope, layers that do not exist, all layers kept, and populations missing.
+    """
+    layers = len(populations)
+    if layers == 0 or len(counts) != layers or min(counts) < 1:
+        raise ValueError(f"counts must be {layers} positive numbers, one per layer, got {counts}")
+    if not (isinstance(density, int | float) and 0.0 < density <= 1.0):
+        raise ValueError(f"density must lie in (0, 1], got {density!r}")
+    if scope not in SCOPES:
+        raise ValueError(f"scope must be one of {SCOPES}, got {scope!r}")
+    kept = set(keep)
+    if not kept <= set(range(1, layers + 1)):
+        raise ValueError(f"keep must name layers from 1 to {layers}, got {tuple(keep)}")
+    pruned = [index for index in range(layers) if index + 1 not in kept]
+    if not pruned:
+        raise ValueError("keep must leave at least one layer to be pruned")
+    if any(populations[index] is None for index in pruned):
+        raise ValueError("populations must hold one for each layer that is not kept dense")
+    tau, tie = [-math.inf] * layers, [1.0] * layers
+    densities = [1.0] * layers
+    groups = [pruned] if scope == "global" else [[index] for index in pruned]
+    for group in groups:
+        members = [_present(populations[index]) for index in group]
+        weights = np.array([counts[index] for index in group], dtype=np.float64)
+        level, share = _solve(members, weights / weights.sum(), float(density))
+        for index, member in zip(group, members, strict=True):
+            tau[index], tie[index] = level, share
+            densities[index] = min(1.0, member.kept(level) + share * member.zero)
+    sizes = np.array([counts[index] for index in pruned], dtype=np.float64)
+    total = float(sizes @ np.array([densities[index] for index in pruned]) / sizes.sum())
+    return Thresholds(tuple(tau), tuple(tie), tuple(densities), total, scope)
+
+
+def _present(population: Population | None) -> Population:
+    assert population is not None
+    return population
+
+
+def _solve(members: list[Population], weights: Array, density: float) -> tuple[float, float]:
+    """The common threshold and the share of vanishing scores that it keeps."""
+
+    def kept(tau: float) -> float:
+        return float(weights @ np.array([member.kept(tau) for member in members]))
+
+    if density == 1.0:
+        return (-math.inf if members[0].signed else 0.0), 1.0
+    atom = float(weights @ np.array([member.zero for member in members]))
+    positive = kept(0.0)
+    if positive <= density <= positive + atom:
+        return 0.0, min(1.0, (density - positive) / atom) if atom > 0.0 else 1.0
+    sign = 1.0 if density < positive else -1.0
+    rest = 0.0 if sign > 0.0 else atom
+
+    def excess(log_level: float) -> float:
+        return kept(sign * math.exp(log_level)) + rest - density
+
+    high = math.log(max(member.largest for member in members))
+    while sign * excess(high) > 0.0 and high < 700.0:
+        high += 1.0
+    low = high - 1.0
+    while sign * excess(low) < 0.0 and low > -700.0:
+        low -= 2.0
+    level = brentq(excess, low, high, xtol=1e-12, rtol=1e-12, maxiter=500)
+    return sign * math.exp(float(level)), float(sign < 0.0)
+
+
+def _classes(flat: torch.Tensor, largest: float) -> tuple[Array, Array]:
+    """Means of the positive values in classes of equal ratio, and the share of each."""
+    size = _PER_OCTAVE * _OCTAVES
+    counts = torch.zeros(size, dtype=torch.float64, device=flat.device)
+    sums = torch.zeros_like(counts)
+    total = flat.numel()
+    for part in flat.split(1 << 22):
+        positive = part[part > 0.0].double() / largest
+        index = (-positive.log2() * _PER_OCTAVE).long().clamp_(0, size - 1)
+        counts += torch.bincount(index, minlength=size)
+        sums += torch.bincount(index, weights=positive, minlength=size)
+    used = counts > 0
+    centres = (sums[used] / counts[used] * largest).cpu().numpy()
+    return centres, (counts[used] / total).cpu().numpy()

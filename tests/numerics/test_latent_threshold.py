@@ -1,0 +1,115 @@
+"""Thresholds over samples of latents: closed forms, atoms, several layers, bad input."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import scipy.special
+import torch
+from scipy.stats import norm
+
+from numerics.latent_threshold import Scales, Scores, threshold
+from theory.laws import Uniform
+from theory.special import row_density_values
+
+RNG = np.random.default_rng(0)
+HALF_NORMAL = norm.ppf(0.5 + (np.arange(20_000) + 0.5) / 40_000)
+
+
+def test_kept_share_of_half_normal_scales_is_the_row_density() -> None:
+    population = Scales(HALF_NORMAL)
+    for tau in (0.05, 0.5, 2.0):
+        assert population.kept(tau) == pytest.approx(float(row_density_values(tau)), abs=2e-5)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_classes_lose_nothing_that_matters(signed: bool) -> None:
+    a = np.exp(3.0 * RNG.standard_normal(30_000))
+    population = Scales(torch.from_numpy(a), signed=signed)
+    for tau in (0.01, 1.0, 30.0):
+        share = scipy.special.erfc(tau / a / math.sqrt(2.0)).mean() * (0.5 if signed else 1.0)
+        assert population.kept(tau) == pytest.approx(share, rel=2e-6)
+
+
+def test_one_threshold_couples_layers_and_one_each_does_not() -> None:
+    a = np.abs(RNG.standard_normal(50_000))
+    exact = 3.0 * np.abs(a * RNG.standard_normal(50_000))
+    both = [Scales(a), Scores(exact)]
+    found = threshold(both, [100, 300], 0.2)
+    assert found.tau[0] == found.tau[1]
+    assert 0.25 * found.densities[0] + 0.75 * found.densities[1] == pytest.approx(0.2, abs=2e-5)
+    assert found.densities[0] < 0.08 < 0.22 < found.densities[1]
+    apart = threshold(both, [100, 300], 0.2, "layer")
+    assert apart.densities == pytest.approx((0.2, 0.2), abs=3e-5)
+    assert apart.tau[1] / apart.tau[0] == pytest.approx(3.0, rel=0.03)
+    kept = threshold(both, [100, 300], 0.2, keep=(2,))
+    assert kept.densities == pytest.approx((0.2, 1.0), abs=1e-6)
+    assert kept.tau[1] == -math.inf
+    assert kept.density == pytest.approx(0.2, abs=1e-6)
+
+
+def test_scales_and_scores_of_the_same_weights_agree() -> None:
+    a = np.abs(RNG.standard_normal(200_000))
+    w = RNG.standard_normal(200_000)
+    for signed in (False, True):
+        score = a * w if signed else np.abs(a * w)
+        one = threshold([Scales(a, signed=signed)], [1], 0.3)
+        other = threshold([Scores(score, signed=signed)], [1], 0.3)
+        assert one.tau[0] == pytest.approx(other.tau[0], rel=0.02)
+
+
+def test_uniform_weights_are_bounded() -> None:
+    found = threshold([Scales(np.ones(1), Uniform())], [1], 0.25)
+    assert found.tau[0] == pytest.approx(0.75 * math.sqrt(3.0), rel=1e-9)
+
+
+def test_signed_threshold_changes_sign_at_one_half() -> None:
+    population = Scales(HALF_NORMAL, signed=True)
+    low, high = (threshold([population], [1], rho).tau[0] for rho in (0.3, 0.7))
+    assert low > 0.0
+    assert high == pytest.approx(-low, rel=1e-9)
+    assert threshold([population], [1], 1.0).tau[0] == -math.inf
+
+
+def test_scores_that_vanish_are_kept_last_and_at_random() -> None:
+    a = np.where(RNG.random(40_000) < 0.25, 0.0, np.abs(RNG.standard_normal(40_000)))
+    zero = float((a == 0.0).mean())
+    below = threshold([Scales(a)], [1], 0.5)
+    assert below.tie == (0.0,)
+    assert below.densities[0] == pytest.approx(0.5, abs=1e-9)
+    above = threshold([Scales(a)], [1], 0.9)
+    assert above.tau == (0.0,)
+    assert above.densities[0] == pytest.approx(0.9, abs=1e-9)
+    assert above.tie[0] == pytest.approx((0.9 - (1.0 - zero)) / zero, rel=1e-6)
+    signed = threshold([Scales(a, signed=True)], [1], 0.5)
+    assert signed.tau == (0.0,)
+    assert signed.tie[0] == pytest.approx(0.5, abs=1e-6)
+    negative = threshold([Scores(a * RNG.standard_normal(40_000), signed=True)], [1], 0.9)
+    assert negative.tau[0] < 0.0
+    assert negative.tie == (1.0,)
+    assert negative.densities[0] == pytest.approx(0.9, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([Scales(np.ones(1))], [1, 2], 0.5), "counts must be 1"),
+        (([Scales(np.ones(1))], [1], 0.0), "density must lie"),
+        (([Scales(np.ones(1))], [1], 0.5, "row"), "scope must be"),
+        (([Scales(np.ones(1))], [1], 0.5, "layer", (2,)), "keep must name"),
+        (([Scales(np.ones(1))], [1], 0.5, "layer", (1,)), "keep must leave"),
+        (([None], [1], 0.5), "populations must hold"),
+    ],
+)
+def test_bad_input(arguments: tuple[object, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        threshold(*arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("values", [[], [1.0, -1.0], [math.nan], [math.inf]])
+def test_bad_samples(values: list[float]) -> None:
+    for kind in (Scales, Scores):
+        with pytest.raises(ValueError, match="values must be"):
+            kind(np.array(values))
