@@ -1,0 +1,267 @@
+"""The coupled kernel: kernels of infinitely wide networks pruned by what their gradients say.
+
+SNIP, |GraSP| and Magnitude look at the weights, so below the surface of a deep network pruned
+signals and dense ones stay correlated: the mask that a neuron's inputs pass saw the dense
+network's states and gradients, which were built from the very weights that survive. The kernel
+therefore follows both at once. A neuron has dense latents on the batch that made the masks,
+(z, b), and pruned ones on the inputs of the kernel, (z', b'); populations of J neurons per layer
+stand for the layers, and no network is drawn. With P and V of :mod:`numerics.coupled_edges`,
+
+    Theta = sum_l gain_l E_ij[P_ij psi'_i psi'_i^T o h'_j h'_j^T],    psi' = s'(z') b'.
+
+Widths of the batch enter only where one threshold weighs the layers against each other.
+
+>>> from numerics.latent_batch import LatentBatch
+>>> x, r = torch.eye(3, 8), torch.tensor([[1.0], [-1.0], [0.5]])
+>>> batch = LatentBatch(x, (8, 100, 100, 1), "relu", gain=2.0, residual=r)
+>>> found = CoupledKernel(batch, "snip", 0.2, samples=64, replicates=4)(torch.ones(2, 8))
+>>> found.ntk.shape, found.per_layer.shape
+(torch.Size([2, 2]), torch.Size([3, 2, 2]))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from numerics.coupled_dense import Draws, dense_latents
+from numerics.coupled_masks import CRITERIA, Layers, Rule, masks
+from numerics.coupled_memory import tiles
+from numerics.coupled_pruned import Evaluation, Kernels, kernels
+from numerics.coupled_result import CoupledResult, Running
+from numerics.device import resolve
+from numerics.empirical_ntk import OUTPUTS
+from numerics.latent_batch import LatentBatch
+from numerics.latent_threshold import SCOPES
+from numerics.sampling import numpy_dtype
+from numerics.seeds import generator
+
+__all__ = ["COUPLINGS", "CRITERIA", "VARIANCES", "CoupledKernel"]
+
+COUPLINGS = ("full", "none")
+VARIANCES = ("saliency", "graphon")
+
+
+class CoupledKernel:
+    """The kernel of a wide network pruned by a criterion on a batch; call it on inputs.
+
+    Survivors train. Biases are neither pruned nor scored; they train too.
+
+    Args:
+        batch: inputs, architecture and residual; see :class:`LatentBatch`. A random residual is
+            drawn anew in each replicate, so the kernel is then the average over it.
+        criterion: "snip"; "grasp-magnitude", SNIP at the Gauss-Newton residual; "magnitude";
+            "random".
+        density: share of weights kept, in (0, 1]: of all layers that are not in ``keep``
+            together (scope "global") or of each; or a sequence with one for each layer (scope
+            "layer").
+        scope: "global", one threshold, or "layer".
+        keep: layers from 1 (input) to L + 1 (output) that stay dense.
+        independent: layers from 1 whose masks are put aside for random ones of the same density,
+            independent of everything; to see what a layer's mask does to the kernel.
+        samples: neurons J in each population, even. None: the least power of two that is at
+            least 1024 and 4 times the latents of a neuron, inputs times outputs.
+        replicates: independent solutions, at least two; errors come from their spread.
+        coupling: "none" draws pruned latents independent of the dense ones, with the same
+            covariance: what one gets from second moments alone.
+        variance: "graphon" (with ``coupling="none"``) gives the same masks fresh weights, V = P:
+            what the mask graphon alone determines. Both are there to be compared with.
+        bias: whether to estimate the bias of finite J, from populations of half the size on the
+            same numbers; takes half as long again.
+        memory: cap in MiB on what a call adds, its result included.
+        seed, device, dtype: of the random numbers and the work, float64 or float32. Sums over
+            edges draw on the device, so CPU and GPU agree within the error only.
+
+    Raises ValueError, naming the argument, for unknown words, densities out of range, J that is
+    not above the number of latents or odd, and a memory cap that is too small (at the call).
+    """
+
+    def __init__(
+        self,
+        batch: LatentBatch,
+        criterion: str = "snip",
+        density: float | Sequence[float] = 0.2,
+        *,
+        scope: str = "global",
+        keep: Sequence[int] = (),
+        independent: Sequence[int] = (),
+        samples: int | None = None,
+        replicates: int = 16,
+        coupling: str = "full",
+        variance: str = "saliency",
+        bias: bool = True,
+        memory: float = 4096.0,
+        seed: int = 0,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        if not isinstance(batch, LatentBatch):
+            raise TypeError(f"batch must be a LatentBatch, got {type(batch).__name__}")
+        _word("criterion", criterion, CRITERIA)
+        _word("scope", scope, SCOPES)
+        _word("coupling", coupling, COUPLINGS)
+        _word("variance", variance, VARIANCES)
+        if variance == "graphon" and coupling == "full":
+            raise ValueError(
+                "variance must be 'saliency' where coupling is 'full': fresh weights are coupled "
+                "to nothing"
+            )
+        numpy_dtype(dtype)
+        if not memory > 0.0:
+            raise ValueError(f"memory must be positive, in MiB, got {memory!r}")
+        self.batch, self.seed, self.dtype, self.memory = batch, seed, dtype, float(memory)
+        self.device = resolve(device)
+        kept = _layers("keep", keep, batch)
+        if len(kept) == batch.layers:
+            raise ValueError("keep must leave at least one layer to be pruned")
+        self.rule = Rule(
+            criterion,
+            _density(density, scope, batch),
+            scope,
+            kept,
+            variance == "graphon",
+            _layers("independent", independent, batch),
+        )
+        self.coupled = coupling == "full"
+        self.halves = bool(bias)
+        self.latents = batch.n * (batch.outputs if batch.depth > 1 else 1)
+        self.samples = self._samples(samples)
+        if isinstance(replicates, bool) or not isinstance(replicates, int) or replicates < 2:
+            raise ValueError(f"replicates must be an integer of at least 2, got {replicates!r}")
+        self.replicates = replicates
+
+    def __call__(self, x: Any = None, *, outputs: str = "trace-mean") -> CoupledResult:
+        """Kernels between inputs ``x`` (M, d); None is the batch itself.
+
+        ``outputs``: "trace-mean", the mean over outputs of ``Theta_oo``, or "full", all pairs of
+        outputs, (M, M, outputs, outputs). Raises ValueError for inputs of another shape or not
+        finite, and where the work does not fit in ``memory``.
+        """
+        _word("outputs", outputs, OUTPUTS)
+        inputs = self._inputs(x)
+        full = outputs == "full"
+        fit = tiles(
+            self.batch, self.samples, len(inputs), full, self.dtype, self.device, self.memory
+        )
+        how = Evaluation(inputs, full, self.coupled, self.rule.redrawn, fit.rows, fit.pairs)
+        running = Running()
+        notes: set[str] = set()
+        for replicate in range(self.replicates):
+            residual = self._residual(replicate)
+            whole, layers = self._solve(replicate, (0, 1), residual, how, notes)
+            half: Kernels | None = None
+            if self.halves:
+                parts = [self._solve(replicate, (k,), residual, how, set())[0] for k in (0, 1)]
+                half = Kernels(
+                    0.5 * (parts[0].shares + parts[1].shares), 0.5 * (parts[0].nngp + parts[1].nngp)
+                )
+            running.add(whole, layers.thresholds, half)
+        found: tuple[str, ...] = (*self.batch.notes, *self._notes(), *sorted(notes))
+        return running.result(self.samples, found)
+
+    # ---------------------------------------------------------------------------- internals
+    def _solve(
+        self,
+        replicate: int,
+        members: tuple[int, ...],
+        residual: Tensor | None,
+        how: Evaluation,
+        notes: set[str],
+    ) -> tuple[Kernels, Layers]:
+        size = self.samples // 2
+        draws = Draws(self.seed, replicate, members, size, self.device, self.dtype)
+        latents = dense_latents(self.batch, draws)
+        layers = masks(self.batch, self.rule, latents, residual, draws)
+        for name, held, columns, first in (
+            ("z", latents.S, self.batch.n, 2),
+            ("b", latents.B, self.batch.n * self.batch.outputs, 1),
+        ):
+            for layer, each in enumerate(held, start=first):
+                if each.rank < columns:
+                    notes.add(
+                        f"the covariance of {name} in layer {layer} is singular (rank {each.rank} "
+                        f"of {columns}): a pseudo-inverse is used"
+                    )
+        for layer, density in enumerate(layers.thresholds.densities, start=1):
+            if density < 1e-9:
+                notes.add(f"layer {layer} keeps no weight in some replicate: signals end there")
+        return kernels(self.batch, latents, layers, draws, how), layers
+
+    def _residual(self, replicate: int) -> Tensor | None:
+        batch, criterion = self.batch, self.rule.criterion
+        if criterion not in ("snip", "grasp-magnitude"):
+            return None
+        output = batch.output
+        if batch.given is None:
+            output = batch.draw_output(generator(self.seed, "residual", replicate))
+            residual = batch.residual_of(output)
+        else:
+            residual = batch.given
+        chosen = batch.effective_residual(residual, output, criterion)
+        if not bool(chosen.any()):
+            raise ValueError(f"batch must give {criterion!r} a residual that is not all zeros")
+        return chosen.to(self.device, self.dtype)
+
+    def _inputs(self, x: Any) -> Tensor:
+        if x is None:
+            return self.batch.x.to(self.device, self.dtype)
+        d = self.batch.widths[0]
+        inputs = torch.as_tensor(x)
+        if inputs.ndim != 2 or inputs.shape[1] != d or not len(inputs) or inputs.is_complex():
+            raise ValueError(f"x must have shape (M, {d}) with M ≥ 1, got {tuple(inputs.shape)}")
+        moved = inputs.to(self.device, self.dtype)
+        if not bool(torch.isfinite(moved).all()):
+            raise ValueError("x must be finite; it holds NaN or infinity")
+        return moved
+
+    def _samples(self, samples: int | None) -> int:
+        least = self.latents * (2 if self.halves else 1)
+        if samples is None:
+            return 1 << (max(1024, 4 * self.latents) - 1).bit_length()
+        if isinstance(samples, bool) or not isinstance(samples, int) or samples % 2 or samples < 4:
+            raise ValueError(f"samples must be an even integer of at least 4, got {samples!r}")
+        if samples <= least:
+            raise ValueError(
+                f"samples must exceed {least}, {'twice ' * self.halves}the number of a neuron's "
+                f"latents ({self.latents}), got {samples}: else dense latents determine pruned ones"
+            )
+        return samples
+
+    def _notes(self) -> list[str]:
+        out = []
+        if self.batch.depth > 1 and self.samples < 4 * self.latents:
+            out.append(
+                f"samples is less than four times the latents of a neuron ({self.latents}): the "
+                "coupling of pruned to dense latents is overrated; see bias"
+            )
+        if self.rule.criterion in ("snip", "grasp-magnitude") and not self.batch.residual_given:
+            out.append("the residual is random: the kernel is an average over initial outputs")
+        return out
+
+
+def _word(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {allowed}, got {value!r}")
+
+
+def _density(value: Any, scope: str, batch: LatentBatch) -> float | tuple[float, ...]:
+    listed = isinstance(value, Sequence)
+    values = [float(each) for each in value] if listed else [float(value)]
+    if listed and (scope != "layer" or len(values) != batch.layers):
+        raise ValueError(
+            f"density must be one number, or {batch.layers} (one per layer) with scope 'layer'; "
+            f"got {value!r}"
+        )
+    if not all(0.0 < each <= 1.0 for each in values):
+        raise ValueError(f"density must lie in (0, 1], got {value!r}")
+    return tuple(values) if listed else values[0]
+
+
+def _layers(name: str, value: Sequence[int], batch: LatentBatch) -> tuple[int, ...]:
+    chosen = tuple(sorted(set(value)))
+    if not set(chosen) <= set(range(1, batch.layers + 1)):
+        raise ValueError(f"{name} must name layers from 1 to {batch.layers}, got {tuple(value)}")
+    return chosen
