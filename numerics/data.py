@@ -7,6 +7,7 @@ of shape (N, d); labels are int64 classes of shape (N,) or float64 +1 and -1.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -197,13 +198,21 @@ def prepare(
     return Dataset(torch.from_numpy(x.copy()), torch.from_numpy(y.copy()))
 
 
+@lru_cache(maxsize=1)
+def _raw_digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Read once per process; read-only."""
+    from sklearn.datasets import load_digits
+
+    images, classes = load_digits(return_X_y=True)
+    images.flags.writeable = classes.flags.writeable = False
+    return images, classes
+
+
 def digits(
     *, normalise: bool = False, centre: bool = False, labels: str | tuple[int, int] = "class"
 ) -> Dataset:
     """The 1797 handwritten digits of scikit-learn, 8×8 pixels; options as in :func:`prepare`."""
-    from sklearn.datasets import load_digits
-
-    images, classes = load_digits(return_X_y=True)
+    images, classes = _raw_digits()
     return prepare(
         images, classes, full_scale=16.0, normalise=normalise, centre=centre, labels=labels
     )

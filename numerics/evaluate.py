@@ -250,6 +250,11 @@ def _program(expr: sp.Basic, symbols: tuple[sp.Symbol, ...], backend: str) -> _P
     return _Program(expr, symbols, backend)
 
 
+@lru_cache(maxsize=1024)
+def _label(expr: sp.Basic) -> str:
+    return str(expr)[:60]  # printing takes longer than a small evaluation
+
+
 def _count(function: str, given: int, wanted: int) -> None:
     if given != wanted:
         raise TypeError(f"{function} takes {wanted} argument(s), got {given}")
@@ -267,7 +272,7 @@ def numpy_function(
     """
     expr, symbols = _checked(expr, symbols)
     program = _program(expr, symbols, "numpy")
-    label = str(expr)[:60]  # printing takes longer than a small evaluation
+    label = _label(expr)
 
     def function(*values: Any) -> NDArray[np.float64]:
         _count(label, len(values), len(symbols))
@@ -291,7 +296,7 @@ def torch_function(
     """
     expr, symbols = _checked(expr, symbols)
     program = _program(expr, symbols, "torch")
-    label = str(expr)[:60]  # printing takes longer than a small evaluation
+    label = _label(expr)
 
     def function(*values: Any) -> torch.Tensor:
         _count(label, len(values), len(symbols))

@@ -140,9 +140,14 @@ def gradient(network: OneHiddenLayer, data: Batches, loss: Loss, method: str = "
             z = network.preactivation(part)
             h = sigma.value(z)
             e = loss.residual(h @ (a.T * s_out), labels)
-            delta = sigma.slope(z, h).mul_(e @ (a * s_out))
-            out.W.addmm_(delta.T, part, alpha=s_in)
+            slope = sigma.slope(z, h)
+            if len(a) == 1:  # δᵀ x = s_out diag(a) σ'(z)ᵀ diag(e) x: x is the smaller array
+                out.W.addmm_(slope.T, part * e, alpha=s_in)
+            else:
+                out.W.addmm_(slope.mul_(e @ (a * s_out)).T, part, alpha=s_in)
             out.a.addmm_(e.T, h, alpha=s_out)
+        if len(a) == 1:
+            out.W.mul_(a.T * s_out)
         return out
 
     def autograd(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

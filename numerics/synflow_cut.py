@@ -23,6 +23,7 @@ _LIST = 8  # new lists hold about so many times what a round drops,
 _SHARE = 1 / 24  # and at least this share of the surviving edges
 _FEW = 1 / 16  # a layer's list is extended, not made anew, for at most this share of neurons
 _SAMPLE = 1 << 15  # edges that are looked at to find the bar of new lists
+_SMALL = 1 << 15  # of so few surviving edges all are listed
 _STRIDE = 64  # one in so many listed scores is looked at to bracket a threshold
 
 
@@ -189,7 +190,7 @@ class Group:
         wanted = max(_LIST * (count + 1), int(_SHARE * self.left))
         rank = sample.numel() * wanted // self.left
         bar = math.inf
-        if 0 < rank < sample.numel():
+        if 0 < rank < sample.numel() and self.left > _SMALL:
             bar = float(sample.kthvalue(rank + 1).values)
         while True:
             for layer, scores, (g, h) in zip(self.layers, everything, pairs, strict=True):

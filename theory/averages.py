@@ -27,7 +27,12 @@ Side = Literal["row", "column"]
 
 @lru_cache(maxsize=256)
 def _lambdified(model: SaliencyModel, order: int) -> Any:
-    expr = model.rule.moment(model.noise, order, tau)
+    return _compiled(model.rule.moment(model.noise, order, tau))
+
+
+@lru_cache(maxsize=256)
+def _compiled(expr: sp.Expr) -> Any:
+    # By expression, since models of one rule differ in their factors and not in their formula.
     return sp.lambdify((r, c, tau), expr, modules=["scipy", "numpy"])
 
 

@@ -208,6 +208,12 @@ def _inverse(name: str) -> Callable[[list[Ball], bool], Ball]:
     return call
 
 
+def _lambert(args: list[Ball]) -> Ball:
+    """The principal branch on the real line; other branches and complex arguments are refused."""
+    x = args[0]
+    return x.lambertw() if isinstance(x, arb) and len(args) == 1 else nan(x)
+
+
 GENERAL: Final[dict[Any, Callable[[list[Ball], bool], Ball]]] = {
     sp.log: lambda args, analytic: _log(args[0], analytic),
     sp.besselk: _bessel("bessel_k"),
@@ -223,6 +229,7 @@ GENERAL: Final[dict[Any, Callable[[list[Ball], bool], Ball]]] = {
     sp.erf2: lambda args, analytic: args[1].erf() - args[0].erf(),
     sp.erfinv: _inverse("erfinv"),
     sp.erfcinv: _inverse("erfcinv"),
+    sp.LambertW: lambda args, analytic: _lambert(args),
     sp.Abs: _absolute,
     sp.sign: _sign,
     sp.Heaviside: _step,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import mpmath as mp
@@ -124,6 +124,28 @@ def _is_constant(expr: sp.Expr) -> bool:
     return bool(sp.simplify(sp.diff(expr, _POSITION)) == 0)
 
 
+@lru_cache(maxsize=256)
+def _compiled(expr: sp.Expr) -> tuple[Any, Any]:
+    """An expression in the position as functions of arrays and of mpmath numbers."""
+    return (
+        sp.lambdify(_POSITION, expr, modules=["scipy", "numpy"]),
+        sp.lambdify(_POSITION, expr, modules=list(MPMATH)),
+    )
+
+
+@lru_cache(maxsize=1)
+def _half_normal_rule() -> tuple[Array, Array]:
+    """Nodes and weights for E f(|g|); read-only."""
+    # In the variable |g| the integrand is analytic; the tail beyond 12 is below 1e-32.
+    x, w = np.polynomial.legendre.leggauss(12)
+    edges = np.concatenate(([0.0], np.geomspace(1e-3, 12.0, 20)))
+    width = np.diff(edges)
+    g = (edges[:-1, None] + 0.5 * width[:, None] * (x + 1.0)).ravel()
+    weights = (0.5 * width[:, None] * w).ravel() * np.sqrt(2.0 / np.pi) * np.exp(-0.5 * g**2)
+    weights.flags.writeable = False
+    return g, weights
+
+
 class SymbolicProfile(Profile):
     """A profile given by a SymPy expression in one free symbol.
 
@@ -141,8 +163,7 @@ class SymbolicProfile(Profile):
             )
         self._expr: sp.Expr = expr.subs(free[0], _POSITION) if free else expr
         self.name = name if name is not None else str(self._expr)
-        self._np = sp.lambdify(_POSITION, self._expr, modules=["scipy", "numpy"])
-        self._mp = sp.lambdify(_POSITION, self._expr, modules=list(MPMATH))
+        self._np, self._mp = _compiled(self._expr)
         probe = np.concatenate((_graded_rule(24, 10)[0], np.linspace(0.01, 0.99, 99)))
         values = _checked(self._values(probe), "expr")
         if not np.any(values > 0):
@@ -218,12 +239,7 @@ class HalfNormalProfile(SymbolicProfile):
         )
 
     def nodes(self) -> tuple[Array, Array]:
-        # In the variable |g| the integrand is analytic; the tail beyond 12 is below 1e-32.
-        x, w = np.polynomial.legendre.leggauss(12)
-        edges = np.concatenate(([0.0], np.geomspace(1e-3, 12.0, 20)))
-        width = np.diff(edges)
-        g = (edges[:-1, None] + 0.5 * width[:, None] * (x + 1.0)).ravel()
-        weights = (0.5 * width[:, None] * w).ravel() * np.sqrt(2.0 / np.pi) * np.exp(-0.5 * g**2)
+        g, weights = _half_normal_rule()
         return float(self.scale) * g, weights
 
     def nodes_around(self, breaks: Array) -> tuple[Array, Array]:
@@ -304,8 +320,15 @@ class EmpiricalProfile(Profile):
         return mp.mpf(float(self(np.array(float(x)))))
 
     def nodes(self) -> tuple[Array, Array]:
+        return self._nodes
+
+    @cached_property
+    def _nodes(self) -> tuple[Array, Array]:
         values, counts = np.unique(self._sorted, return_counts=True)
-        return values, counts / self._sorted.size
+        weights = counts / self._sorted.size
+        for array in (values, weights):
+            array.flags.writeable = False
+        return values, weights
 
     def _key(self) -> tuple[Any, ...]:
         return ("EmpiricalProfile", self._sorted.tobytes())

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from verify import claims, graph, ledger, plots, runner
+from verify import claims, experiments, graph, ledger, plots, runner
 from verify.checks.derivation import DerivationCheck
 from verify.environment import describe
 from verify.files import write_atomically
@@ -46,6 +46,7 @@ __all__ = [
     "show_claims",
     "show_derivation",
     "show_environment",
+    "show_experiment",
     "show_figure",
     "show_graph",
     "show_ledger",
@@ -105,6 +106,27 @@ def show_claim(claim_id: str, figure: bool = True) -> None:
     drawn = plots.figure(claim, found) if figure and not found.errors else None
     if drawn is not None:
         show_figure(drawn)
+
+
+def show_experiment(name: str, figure: bool = True, tables: bool = True) -> None:
+    """Display protocol, figure, tables and command of an experiment, in the quick profile.
+
+    Raises ValueError if there is no such experiment, RuntimeError if it fails.
+    """
+    from IPython.display import display
+
+    experiment = experiments.load().get(name)
+    result = experiment.run("quick")
+    display(Myst(f"**{experiment.title}** ({experiment.source}). {experiment.protocol}"))
+    drawn = experiment.figure(result) if figure else None
+    if drawn is not None:
+        show_figure(drawn)
+    for part in result.tables:
+        if tables and part.shown():
+            header, lines = part.cells()
+            display(Myst(table(header, lines)))
+    command = f"`graphonlimit experiment {name}` ({duration(result.seconds)})"
+    display(Myst(f"Means over independent seeds, ± half a 95 % interval. Run it again: {command}"))
 
 
 def show_figure(drawn: plots.Figure) -> None:

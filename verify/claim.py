@@ -141,7 +141,7 @@ class Registry:
                 f"unknown: {', '.join(unknown)}"
             )
         self._claims[claim.id] = claim
-        _by_module[_main_as_itself(claim.module), claim.id] = claim
+        _by_module[main_as_itself(claim.module), claim.id] = claim
         return claim
 
     def get(self, claim_id: str) -> Claim:
@@ -185,11 +185,11 @@ def register(claim: Claim, registry: Registry | None = None) -> Claim:
 def registered_in(module: str, claim_id: str) -> Claim:
     """The claim that `module`, already imported, registered under `claim_id`."""
     try:
-        return _by_module[_main_as_itself(module), claim_id]
+        return _by_module[main_as_itself(module), claim_id]
     except KeyError:
         raise ValueError(f"module {module} registers no claim {claim_id!r}") from None
 
 
-def _main_as_itself(module: str) -> str:
+def main_as_itself(module: str) -> str:
     """The script that was started has another name in worker processes."""
     return "__main__" if module == "__mp_main__" else module

@@ -17,7 +17,15 @@ from rich.console import Console
 from rich.table import Table
 
 from verify import claims as claim_modules
-from verify import derive_command, kernel_command, ledger, limit_command, width_command
+from verify import (
+    derive_command,
+    experiment_command,
+    kernel_command,
+    ledger,
+    limit_command,
+    width_command,
+)
+from verify import experiments as experiment_modules
 from verify.claim import Claim
 from verify.environment import PACKAGE, version
 from verify.files import require_writable, require_writable_folder
@@ -67,6 +75,7 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_verify(commands)
     _add_claims(commands)
+    _add_experiments(commands)
     limit = commands.add_parser("limit", help="a limit graphon: formulas, threshold, picture")
     limit_command.add_arguments(limit)
     limit.set_defaults(run=lambda chosen: limit_command.run(chosen, console()))
@@ -86,15 +95,29 @@ def _add_verify(commands: Any) -> None:
     parser = commands.add_parser("verify", help="decide claims and report")
     parser.add_argument("claims", metavar="CLAIM", nargs="*", help="ids of claims (default: all)")
     parser.add_argument("--profile", choices=PROFILES, default="quick", help="how much work")
+    _add_run_arguments(parser)
+    parser.add_argument("--json", metavar="FILE", help="write the verdicts here")
+    parser.add_argument("--report", metavar="DIR", help="write index.html into this folder")
+    parser.set_defaults(run=_verify)
+
+
+def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=_whole("--jobs", 1), metavar="N", help="processes")
     parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} or cuda:<index>")
     parser.add_argument(
         "--seed", type=_whole("--seed", 0), default=0, metavar="S", help="root seed"
     )
-    parser.add_argument("--json", metavar="FILE", help="write the verdicts here")
-    parser.add_argument("--report", metavar="DIR", help="write index.html into this folder")
     parser.add_argument("--store", metavar="FILE", help="store of finished trials")
-    parser.set_defaults(run=_verify)
+
+
+def _add_experiments(commands: Any) -> None:
+    one = commands.add_parser("experiment", help="run one experiment: its tables and figure")
+    experiment_command.add_arguments(one)
+    _add_run_arguments(one)
+    one.set_defaults(run=lambda chosen: experiment_command.run(chosen, console()))
+    every = commands.add_parser("experiments", help="the experiments there are")
+    every.add_argument("--json", action="store_true", help="print JSON")
+    every.set_defaults(run=lambda chosen: experiment_command.list_all(chosen, console()))
 
 
 def _add_claims(commands: Any) -> None:
@@ -127,6 +150,8 @@ def _verify(chosen: argparse.Namespace) -> int:
     registry = claim_modules.load()
     wanted = {registry.get(name).id for name in chosen.claims}
     selected = [claim for claim in registry if not wanted or claim.id in wanted]
+    shown = chosen.report is not None and not wanted
+    reported = experiment_modules.load().reported(chosen.profile) if shown else ()
     found = runner.run(
         selected,
         profile=chosen.profile,
@@ -135,6 +160,8 @@ def _verify(chosen: argparse.Namespace) -> int:
         seed=chosen.seed,
         store=chosen.store,
         progress="auto",
+        experiments=reported,
+        figures=chosen.report is not None,
     )
     if chosen.json is not None:
         verdicts.write(found, chosen.json)

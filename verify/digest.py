@@ -18,7 +18,7 @@ import hashlib
 import importlib.util
 import sys
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 
@@ -99,16 +99,26 @@ def _is_computing_package(name: str) -> bool:
     return name.partition(".")[0] != "verify" and module_path(name) is not None
 
 
-def _tree(name: str) -> tuple[ast.Module, bool]:
+def _source(name: str) -> tuple[Path, int, int]:
+    """Path, time of change and size of a module's source: what its parsed forms are kept under."""
     path = module_path(name)
     if path is None:
         raise ValueError(f"module {name} has no source file to take a digest of")
-    return ast.parse(path.read_text(encoding="utf-8")), path.name == "__init__.py"
+    state = path.stat()
+    return path, state.st_mtime_ns, state.st_size
 
 
-def _imports(name: str) -> Iterator[str]:
-    tree, is_package = _tree(name)
-    package = name if is_package else name.rpartition(".")[0]
+def _imports(name: str) -> tuple[str, ...]:
+    return _imports_of(name, *_source(name))
+
+
+@cache
+def _imports_of(name: str, path: Path, changed: int, size: int) -> tuple[str, ...]:
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    return tuple(_imports_in(ast.parse(path.read_text(encoding="utf-8")), package))
+
+
+def _imports_in(tree: ast.Module, package: str) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -147,7 +157,12 @@ def _siblings(package: str) -> Iterator[str]:
 
 
 def _normalised(name: str) -> str:
-    tree, _ = _tree(name)
+    return _normal_form(*_source(name))
+
+
+@cache
+def _normal_form(path: Path, changed: int, size: int) -> str:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None

@@ -16,7 +16,8 @@ import matplotlib as mpl
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure, FigureBase
 from numpy.typing import ArrayLike
 
 from verify.checks.statistical import Series
@@ -204,45 +205,65 @@ def heatmaps(
         raise ValueError("panels must not be empty")
     if kind not in MAPS:
         raise ValueError(f"kind must be one of {', '.join(MAPS)}; got {kind!r}")
+    columns = min(columns, len(panels))
+    with style():
+        drawn = Figure(figsize=heatmaps_size(len(panels), columns), layout="constrained")
+        draw_heatmaps(drawn, panels, columns=columns, kind=kind, low=low, high=high, label=label)
+    return drawn
+
+
+def heatmaps_size(panels: int, columns: int) -> tuple[float, float]:
+    """Width and height in inches of so many images in so many columns."""
+    return 1.75 * columns + 0.6, 2.1 * -(-panels // columns)
+
+
+def draw_heatmaps(
+    drawn: FigureBase,
+    panels: Sequence[Panel],
+    *,
+    columns: int,
+    kind: str = "density",
+    low: float = 0.0,
+    high: float | None = None,
+    label: str = "",
+) -> None:
+    """The same inside a figure or a part of one."""
     images = [np.asarray(panel.values, dtype=float) for panel in panels]
     top = float(max(np.nanmax(np.abs(image)) for image in images)) if high is None else high
     bottom = -top if kind == "signed" else low
-    columns = min(columns, len(panels))
-    rows = -(-len(panels) // columns)
-    with style():
-        drawn = Figure(figsize=(1.75 * columns + 0.6, 2.1 * rows), layout="constrained")
-        grid = drawn.subplots(rows, columns, squeeze=False).ravel()
-        shown = None
-        for axes, panel, image in zip(grid, panels, images, strict=False):
-            if np.isnan(image).all():  # a place left empty
-                axes.set_axis_off()
-                continue
-            shown = axes.imshow(
-                image,
-                origin="lower",
-                extent=(0, 1, 0, 1),
-                vmin=bottom,
-                vmax=top,
-                cmap=MAPS[kind],
-                interpolation="nearest",
-                aspect="auto",
-            )
-            axes.set_title(panel.title)
-            axes.set_xticks([])
-            axes.set_yticks([])
-            axes.set_xlabel(panel.caption)
-        for axes in grid[len(panels) :]:
+    grid = drawn.subplots(-(-len(panels) // columns), columns, squeeze=False).ravel()
+    shown = None
+    for axes, panel, image in zip(grid, panels, images, strict=False):
+        if np.isnan(image).all():  # a place left empty
             axes.set_axis_off()
-        if shown is not None:
-            drawn.colorbar(shown, ax=list(grid), shrink=0.8, label=label)
-    return drawn
+            continue
+        shown = axes.imshow(
+            image,
+            origin="lower",
+            extent=(0, 1, 0, 1),
+            vmin=bottom,
+            vmax=top,
+            cmap=MAPS[kind],
+            interpolation="nearest",
+            aspect="auto",
+        )
+        axes.set_title(panel.title)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.set_xlabel(panel.caption)
+    for axes in grid[len(panels) :]:
+        axes.set_axis_off()
+    if shown is not None:
+        drawn.colorbar(shown, ax=list(grid), shrink=0.8, label=label)
 
 
 def to_svg(drawn: Figure) -> bytes:
     """The figure as SVG (no date inside, so equal figures are equal bytes)."""
     buffer = io.BytesIO()
     with style():
-        drawn.savefig(buffer, format="svg", metadata={"Date": None})
+        # Not `savefig`, which draws everything once more to find the layout that drawing finds.
+        FigureCanvasSVG(drawn).print_svg(buffer, metadata={"Date": None})
+        drawn.set_layout_engine("none")  # found: it need not be found again
     return buffer.getvalue()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -14,10 +14,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from verify import graph, ledger, markup, plots
 from verify.claim import Claim
+from verify.claim import registered_in as claim_in
+from verify.experiment import Experiment
+from verify.experiment import registered_in as experiment_in
 from verify.files import write_atomically
+from verify.measured import Result
 from verify.outcome import Evidence, Outcome, Verdict, finite_or_none
 from verify.progress import why_not
 from verify.runner import Run
+from verify.worker import Drawing
 
 PAGE = "index.html"
 LARGEST_SVG = 300_000  # bytes; beyond this a bitmap is smaller and drawn faster
@@ -61,6 +66,17 @@ class Section:
         return any(item.kind == "statistical" for item in self.outcome.evidence)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What the template needs of one experiment. Texts are HTML."""
+
+    experiment: Experiment
+    result: Result
+    protocol: str
+    figure: str
+    figure_error: str
+
+
 def write(run: Run, folder: str | PathLike[str], registry: Iterable[Claim] | None = None) -> Path:
     """Write ``index.html`` into `folder` and return its path.
 
@@ -71,7 +87,10 @@ def write(run: Run, folder: str | PathLike[str], registry: Iterable[Claim] | Non
 
 def render(run: Run, registry: Iterable[Claim] | None = None) -> str:
     """The page as text."""
-    sections = [section(c, o) for c, o in zip(run.claims, run.outcomes, strict=True)]
+    sections = [
+        section(c, o, run.drawings.get(("claim", c.id)))
+        for c, o in zip(run.claims, run.outcomes, strict=True)
+    ]
     covered = ledger.coverage(run.claims if registry is None else registry)
     tally = Counter(str(outcome.verdict) for outcome in run.outcomes)
     mutants = [mutant for outcome in run.outcomes for mutant in outcome.mutants]
@@ -89,26 +108,50 @@ def render(run: Run, registry: Iterable[Claim] | None = None) -> str:
         covered=sum(not entry.is_open for entry in covered),
         verdicts={outcome.claim_id: str(outcome.verdict) for outcome in run.outcomes},
         graph=graph.svg(run.claims, run.outcomes),
+        experiments=[
+            measured(e, r, run.drawings.get(("experiment", e.name)))
+            for e, r in zip(run.experiments, run.results, strict=True)
+        ],
     )
 
 
-def section(claim: Claim, outcome: Outcome) -> Section:
-    """Texts as HTML and the figure as a data address. A failing figure is said to fail."""
-    address, error = "", ""
-    try:
-        drawn = plots.figure(claim, outcome)
-        address = "" if drawn is None else data_address(drawn)
-    except Exception as problem:  # one bad figure must not cost the report
-        error = f"{type(problem).__name__}: {problem}"
+def section(claim: Claim, outcome: Outcome, drawn: Drawing | None = None) -> Section:
+    """Texts as HTML and the figure as a data address: `drawn`, or made here."""
+    drawn = drawing(lambda: plots.figure(claim, outcome)) if drawn is None else drawn
     return Section(
         claim=claim,
         outcome=outcome,
         statement=markup.to_html(claim.statement),
         hypotheses=tuple(markup.inline(text) for text in claim.hypotheses),
         explanation=markup.to_html(claim.explanation),
-        figure=address,
-        figure_error=error,
+        figure=drawn.address,
+        figure_error=drawn.error,
     )
+
+
+def measured(experiment: Experiment, result: Result, drawn: Drawing | None = None) -> Measured:
+    """The same for an experiment."""
+    drawn = drawing(lambda: experiment.figure(result)) if drawn is None else drawn
+    protocol = markup.to_html(experiment.protocol)
+    return Measured(experiment, result, protocol, drawn.address, drawn.error)
+
+
+def drawing(make: Callable[[], plots.Figure | None]) -> Drawing:
+    """A figure as a data address. A failing one is said to fail, and does not cost the report."""
+    try:
+        drawn = make()
+        return Drawing("" if drawn is None else data_address(drawn))
+    except Exception as problem:
+        return Drawing(error=f"{type(problem).__name__}: {problem}")
+
+
+def drawing_in(module: str, name: str, found: Outcome | Result) -> Drawing:
+    """The drawing of a claim or an experiment that `module`, already imported, registered."""
+    if isinstance(found, Result):
+        experiment = experiment_in(module, name)
+        return drawing(lambda: experiment.figure(found))
+    claim = claim_in(module, name)
+    return drawing(lambda: plots.figure(claim, found))
 
 
 def data_address(drawn: plots.Figure) -> str:

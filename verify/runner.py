@@ -1,4 +1,4 @@
-"""The runner: from claims to outcomes.
+"""The runner: from claims to outcomes, and from experiments to what they measured.
 
 Trials of all claims go into one queue and are spread over the jobs. A statistical check asks for
 the replicates of its first look, is judged, and asks for more until decided or its budget ends.
@@ -10,34 +10,43 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any
 
 from rich.console import Console
 
-from verify.checks.base import ResolvedReading
-from verify.checks.statistical import Design, StatisticalCheck
+from verify.checks.statistical import StatisticalCheck
 from verify.claim import Claim
 from verify.decision import interval_level
 from verify.environment import describe
-from verify.outcome import CheckOutcome, Evidence, Outcome, TrialResult, Verdict, combine
+from verify.experiment import Experiment
+from verify.measured import Result
+from verify.outcome import Outcome, TrialResult, combine
 from verify.pool import available_cpus, make_pool
 from verify.profile import require_profile
 from verify.progress import Reporter, make_reporter
+from verify.standing import CheckState, ExperimentState, State, cost, lean
 from verify.store import Store, StoreError
-from verify.trial import trial_key, trial_seed
-from verify.worker import CheckTask, Done, ResolveTask, Task, TrialTask
+from verify.trial import Trial, trial_key, trial_seed
+from verify.worker import CheckTask, Done, Drawing, FigureTask, ResolveTask, Task, TrialTask
 
 
 @dataclass(frozen=True)
 class Run:
-    """The outcomes of a run, in the order of the claims, and the environment that made them."""
+    """The outcomes of a run, in the order of the claims, and the environment that made them.
+
+    results: those of the experiments, in their order. drawings: figures by the id of a claim or the
+    name of an experiment, where the run was asked for them.
+    """
 
     claims: tuple[Claim, ...]
     outcomes: tuple[Outcome, ...]
     environment: dict[str, Any]
+    experiments: tuple[Experiment, ...] = ()
+    results: tuple[Result, ...] = ()
+    drawings: Mapping[tuple[str, str], Drawing] = field(default_factory=dict)
 
     @property
     def as_recorded(self) -> bool:
@@ -55,12 +64,16 @@ def run(
     store: str | PathLike[str] | None = None,
     progress: str = "none",
     console: Console | None = None,
+    experiments: Sequence[Experiment] = (),
+    figures: bool = False,
 ) -> Run:
-    """Decide the claims.
+    """Decide the claims and run the experiments.
 
     jobs: processes (default: the CPUs this process may use; 1 runs everything here). device: passed
     to trials that take one. seed: root of all seeds. store: file of finished trials (default: see
     `verify.store.default_path`). progress: ``"auto"``, ``"live"``, ``"plain"`` or ``"none"``.
+    figures: also draw what the report shows, in the same processes. An experiment that an error
+    stops has a result that says so.
 
     Raises ValueError for a bad argument and StoreError (a ValueError) for an unusable store. On
     KeyboardInterrupt the workers are stopped and finished trials stay in the store.
@@ -71,64 +84,61 @@ def run(
         raise ValueError(f"jobs must be a whole number >= 1; got {jobs!r}")
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ValueError(f"seed must be a whole number >= 0; got {seed!r}")
-    claims = tuple(claims)
-    resolved = resolve_device(device, claims)
+    claims, experiments = tuple(claims), tuple(experiments)
+    for experiment in experiments:
+        experiment.require_profile(profile)
+    resolved = resolve_device(device, claims, experiments)
     with Store(store) as opened:
-        pending = _Run(claims, profile, resolved, seed, opened)
+        pending = _Run(claims, experiments, profile, resolved, seed, opened, figures)
         with make_reporter(progress, len(claims), console) as reporter:
             outcomes = pending.work(jobs, reporter)
-    return Run(claims, outcomes, describe(profile, seed, resolved))
+    environment = describe(profile, seed, resolved)
+    results = (replace(each.outcome, environment=environment) for each in pending.measured)
+    return Run(claims, outcomes, environment, experiments, tuple(results), pending.drawings)
 
 
-def resolve_device(device: str, claims: Sequence[Claim]) -> str:
+def resolve_device(
+    device: str, claims: Sequence[Claim], experiments: Sequence[Experiment] = ()
+) -> str:
     """The device that trials will be given; ValueError if it is unknown or not there.
 
     torch is imported only where the answer needs it.
     """
     if device == "cpu":
         return device
-    uses = any(
-        isinstance(check, StatisticalCheck) and check.trial.accepts("device")
-        for claim in claims
-        for check in claim.checks
-    )
-    if device == "auto" and not uses:
+    trials = [part.trial for experiment in experiments for part in experiment.parts]
+    checks = [check for claim in claims for check in claim.checks]
+    trials += [check.trial for check in checks if isinstance(check, StatisticalCheck)]
+    if device == "auto" and not any(trial.accepts("device") for trial in trials):
         return "cpu"
     from numerics.device import resolve
 
     return str(resolve(device))
 
 
-@dataclass
-class _CheckState:
-    """Where one check stands."""
-
-    claim: int
-    index: int
-    check: Any
-    level: float = 0.0
-    design: Design | None = None
-    readings: tuple[ResolvedReading, ...] = ()
-    look: int = 0
-    keys: list[list[str]] = field(default_factory=list)
-    missing: set[str] = field(default_factory=set)
-    outcome: CheckOutcome | None = None
-    seconds: float = 0.0
-
-
 class _Run:
     """The bookkeeping of one run. All decisions and all writing happen in this process."""
 
     def __init__(
-        self, claims: Sequence[Claim], profile: str, device: str, seed: int, store: Store
+        self,
+        claims: Sequence[Claim],
+        experiments: Sequence[Experiment],
+        profile: str,
+        device: str,
+        seed: int,
+        store: Store,
+        figures: bool,
     ) -> None:
         self.claims = claims
+        self.figures = figures
+        self.drawings: dict[tuple[str, str], Drawing] = {}
+        self.measured = [ExperimentState(each, profile, seed) for each in experiments]
         self.profile = profile
         self.device = device
         self.seed = seed
         self.store = store
         self.results: dict[str, TrialResult] = {}
-        self.waiting: dict[str, list[_CheckState]] = {}
+        self.waiting: dict[str, list[State]] = {}
         self.tasks: dict[str, tuple[TrialTask, str]] = {}  # under way or queued: task, code digest
         self.queue: list[tuple[tuple[float, ...], int, Any, Task]] = []
         self.serial = itertools.count()
@@ -136,7 +146,7 @@ class _Run:
         self.known = 0
         self.outcomes: list[Outcome | None] = [None] * len(claims)
         self.states = [
-            [_CheckState(number, index, check) for index, check in enumerate(claim.checks)]
+            [CheckState(number, index, check) for index, check in enumerate(claim.checks)]
             for number, claim in enumerate(claims)
         ]
 
@@ -144,6 +154,8 @@ class _Run:
         """Run everything and return the outcomes."""
         for number in range(len(self.claims)):
             self._begin(number, reporter)
+        for experiment in self.measured:
+            self._guarded(experiment, self._measure, reporter)
         pool = make_pool(jobs)
         try:
             under_way = 0
@@ -174,7 +186,7 @@ class _Run:
             level = interval_level(claim.error_rate, intervals) if intervals else 0.0
         except ValueError as error:
             for state in self.states[number]:
-                self._finish(state, _failed(state, str(error)), reporter)
+                self._finish(state, state.failed(str(error)), reporter)
             return
         for state in self.states[number]:
             state.level = level
@@ -191,9 +203,12 @@ class _Run:
         if isinstance(label, str):
             self._take_trial(label, done, reporter)
             return
-        state: _CheckState = label
+        if isinstance(label, tuple):
+            self.drawings[label] = done.value or Drawing(error=done.error)
+            return
+        state: CheckState = label
         if done.error:
-            self._finish(state, _failed(state, done.error), reporter)
+            self._finish(state, state.failed(done.error), reporter)
         elif isinstance(state.check, StatisticalCheck):
             state.readings, state.seconds = done.value, done.seconds
             self._guarded(state, self._plan, reporter)
@@ -206,7 +221,7 @@ class _Run:
             for state in waiting:
                 if state.outcome is None:
                     self._drop(state)
-                    self._finish(state, _failed(state, f"trial failed: {done.error}"), reporter)
+                    self._finish(state, state.failed(f"trial failed: {done.error}"), reporter)
             return
         found = self.tasks.pop(key, None)
         if found is None:  # asked for again while it was under way, and here already
@@ -221,7 +236,7 @@ class _Run:
                 if not state.missing:
                     self._guarded(state, self._judge, reporter)
 
-    def _guarded(self, state: _CheckState, step: Any, reporter: Reporter) -> None:
+    def _guarded(self, state: State, step: Any, reporter: Reporter) -> None:
         """A step of a check whose own errors leave that claim undecided, and no other."""
         try:
             step(state, reporter)
@@ -229,19 +244,29 @@ class _Run:
             raise
         except Exception as error:
             self._drop(state)
-            self._finish(state, _failed(state, f"{type(error).__name__}: {error}"), reporter)
+            self._finish(state, state.failed(f"{type(error).__name__}: {error}"), reporter)
 
-    def _plan(self, state: _CheckState, reporter: Reporter) -> None:
+    def _plan(self, state: CheckState, reporter: Reporter) -> None:
         state.design = state.check.design(self.profile, self.device)
         self._ask(state, reporter)
 
-    def _ask(self, state: _CheckState, reporter: Reporter) -> None:
+    def _ask(self, state: CheckState, reporter: Reporter) -> None:
         """Ask for the replicates of the current look; judge at once if all are there."""
-        design, trial = state.design, state.check.trial
+        design = state.design
         assert design is not None
+        cells = zip(design.cells, design.counts[state.look], strict=True)
+        state.missing = set()
+        state.keys = self._request(state, state.check.trial, cells, state.look)
+        if not state.missing:
+            self._judge(state, reporter)
+
+    def _request(
+        self, state: State, trial: Trial, cells: Iterable[tuple[Mapping[str, Any], int]], look: int
+    ) -> list[list[str]]:
+        """Keys of the replicates of every cell; those not there are asked for and missed."""
         tasks: dict[str, TrialTask] = {}
-        state.keys = []
-        for settings, count in zip(design.cells, design.counts[state.look], strict=True):
+        keys = []
+        for settings, count in cells:
             row = []
             for replicate in range(count):
                 seed = trial_seed(self.seed, trial.name, settings, replicate)
@@ -249,21 +274,33 @@ class _Run:
                 row.append(key)
                 if key not in self.results:
                     tasks[key] = TrialTask(trial.module, trial.name, dict(settings), seed)
-            state.keys.append(row)
+            keys.append(row)
         unknown = [key for key in tasks if key not in self.waiting]
         self.results.update(self.store.get(unknown))
-        state.missing = {key for key in tasks if key not in self.results}
         for key in tasks:
-            if key not in state.missing:
+            if key in self.results:
                 continue
             if key not in self.waiting:
                 self.tasks[key] = (tasks[key], trial.digest)
-                self._enqueue((2.0, float(state.look), -_size(tasks[key])), key, tasks[key])
+                self._enqueue((2.0, float(look), -cost(tasks[key])), key, tasks[key])
             self.waiting.setdefault(key, []).append(state)
+            state.missing.add(key)
+        return keys
+
+    def _measure(self, state: ExperimentState, reporter: Reporter) -> None:
+        for part in state.experiment.parts:
+            cells = part.cells(self.profile, self.device)
+            counted = ((cell, part.count(self.profile)) for cell in cells)
+            state.keys.append(self._request(state, part.trial, counted, 0))
         if not state.missing:
             self._judge(state, reporter)
 
-    def _judge(self, state: _CheckState, reporter: Reporter) -> None:
+    def _judge(self, state: State, reporter: Reporter) -> None:
+        if isinstance(state, ExperimentState):
+            found = [[[self.results[k] for k in c] for c in part] for part in state.keys]
+            measured = state.experiment.collect(self.profile, self.seed, found)
+            self._finish(state, measured, reporter)
+            return
         design = state.design
         assert design is not None
         results = [[self.results[key] for key in row] for row in state.keys]
@@ -275,7 +312,7 @@ class _Run:
             state.look += 1
             self._ask(state, reporter)
 
-    def _drop(self, state: _CheckState) -> None:
+    def _drop(self, state: State) -> None:
         """Stop waiting for trials; those nobody else waits for are not started."""
         for key in list(self.waiting):
             left = [other for other in self.waiting[key] if other is not state]
@@ -284,8 +321,11 @@ class _Run:
             else:
                 del self.waiting[key]
 
-    def _finish(self, state: _CheckState, outcome: CheckOutcome, reporter: Reporter) -> None:
+    def _finish(self, state: State, outcome: Any, reporter: Reporter) -> None:
         state.outcome = outcome
+        if isinstance(state, ExperimentState):
+            self._draw("experiment", state.experiment.module, state.experiment.name, outcome)
+            return
         states = self.states[state.claim]
         checks = tuple(s.outcome for s in states if s.outcome is not None)
         if len(checks) < len(states):
@@ -294,21 +334,10 @@ class _Run:
         found = Outcome(claim.id, combine(checks), claim.recorded, checks)
         self.outcomes[state.claim] = found
         reporter.claim(claim, found)
+        # The default figure is made of series: the trials themselves can stay here.
+        kept = found if claim.figure else replace(found, checks=tuple(map(lean, checks)))
+        self._draw("claim", claim.module, claim.id, kept)
 
-
-def _failed(state: _CheckState, text: str) -> CheckOutcome:
-    """The outcome of a check that an error stopped: undecided, with the error as evidence."""
-    evidence = Evidence(
-        name=state.check.name,
-        kind=state.check.kind,
-        verdict=Verdict.UNDECIDED,
-        settings={"error": text},
-        note=text,
-    )
-    return CheckOutcome(state.check.name, state.check.kind, (evidence,), error=text)
-
-
-def _size(task: TrialTask) -> float:
-    """A guess at the cost of a trial, so that long ones start first."""
-    numbers = [v for v in task.settings.values() if isinstance(v, int) and v > 0]
-    return float(max(numbers, default=0))
+    def _draw(self, kind: str, module: str, name: str, found: Any) -> None:
+        if self.figures:
+            self._enqueue((3.0,), (kind, name), FigureTask(module, name, found))

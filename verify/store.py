@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,11 @@ from typing import Any
 
 from verify.outcome import TrialResult
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE = (1, SCHEMA_VERSION)
+"""Version 1 has the same table; there, no result is compressed."""
+LONG = 4096
+"""Results of more characters are compressed: histograms and spectra."""
 ENVIRONMENT_VARIABLE = "GRAPHONLIMIT_STORE"
 DEFAULT_PATH = Path(".graphonlimit") / "trials.sqlite"
 
@@ -80,8 +85,10 @@ class Store:
             if version == 0 and tables == 0:
                 run(_SCHEMA)
                 run(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            elif version != SCHEMA_VERSION:
+            elif version not in READABLE:
                 raise self._unusable(f"its schema is {version}, not {SCHEMA_VERSION}")
+            elif version != SCHEMA_VERSION:
+                run(f"PRAGMA user_version = {SCHEMA_VERSION}")
         finally:
             if self._connection.in_transaction:
                 run("COMMIT")
@@ -110,10 +117,8 @@ class Store:
                     part,
                 )
                 for key, settings, seed, result, seconds in rows:
-                    found[key] = TrialResult(
-                        json.loads(settings), seed, json.loads(result), seconds
-                    )
-        except (sqlite3.Error, ValueError) as error:
+                    found[key] = TrialResult(json.loads(settings), seed, _read(result), seconds)
+        except (sqlite3.Error, ValueError, zlib.error) as error:
             raise self._unusable(error) from error
         return found
 
@@ -125,7 +130,7 @@ class Store:
             digest,
             json.dumps(dict(result.settings), sort_keys=True),
             result.seed,
-            json.dumps(dict(result.values)),
+            _written(dict(result.values)),
             result.seconds,
         )
         try:
@@ -154,3 +159,12 @@ class Store:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _written(values: dict[str, Any]) -> str | bytes:
+    text = json.dumps(values)
+    return text if len(text) <= LONG else zlib.compress(text.encode(), level=1)
+
+
+def _read(result: str | bytes) -> Any:
+    return json.loads(zlib.decompress(result) if isinstance(result, bytes) else result)

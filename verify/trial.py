@@ -133,6 +133,8 @@ def _checked_metric(name: str, key: Any, value: Any) -> float | list[float]:
     if hasattr(value, "tolist"):  # numpy arrays and scalars, torch tensors
         value = value.tolist()
     if isinstance(value, list | tuple):
+        if all(type(item) is float for item in value) and all(map(math.isfinite, value)):
+            return list(value)  # histograms have thousands of entries
         return [_checked_float(name, key, item) for item in value]
     return _checked_float(name, key, value)
 

@@ -54,7 +54,24 @@ class CheckTask:
     profile: str
 
 
-Task = TrialTask | ResolveTask | CheckTask
+@dataclass(frozen=True)
+class FigureTask:
+    """Draw the figure of a claim (`found`: its outcome) or of an experiment (its result)."""
+
+    module: str
+    name: str
+    found: Any
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure as a ``data:`` address (empty if there is none), or why it could not be drawn."""
+
+    address: str = ""
+    error: str = ""
+
+
+Task = TrialTask | ResolveTask | CheckTask | FigureTask
 
 
 @dataclass(frozen=True)
@@ -171,8 +188,15 @@ def _run_check(task: CheckTask) -> Any:
     return _check(task).run(task.profile)
 
 
+def _draw(task: FigureTask) -> Drawing:
+    from verify import report
+
+    return report.drawing_in(task.module, task.name, task.found)
+
+
 _perform: dict[type, Callable[[Any], Any]] = {
     TrialTask: _run_trial,
     ResolveTask: _resolve,
     CheckTask: _run_check,
+    FigureTask: _draw,
 }

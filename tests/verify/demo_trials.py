@@ -43,3 +43,23 @@ def slow_and_counted(seed: int, folder: str, pause: float = 0.02) -> dict[str, f
     time.sleep(pause)
     (Path(folder) / f"{seed}-{os.getpid()}-{time.monotonic_ns()}").touch()
     return {"mean": float(np.random.default_rng(seed).normal())}
+
+
+@trial
+def histograms(seed: int, n: int, method: str, cells: int = 64) -> dict[str, object]:
+    """As a figure of sorted masks needs them: an image and a distance per layer, lists flat."""
+    rng = np.random.default_rng(seed)
+    ramp = np.linspace(0, 0.4, cells) * (1.0 if method == "ramp" else 0.0)
+    found: dict[str, object] = {}
+    for layer in (1, 2):
+        image = 0.2 + ramp[None, :] + rng.normal(size=(cells, cells)) / np.sqrt(n)
+        found[f"image_{layer}"] = image.ravel()
+        found[f"distance_{layer}"] = float(np.abs(image - 0.2 - ramp).mean())
+    return found
+
+
+@trial
+def predicted(seed: int, method: str, cells: int = 64) -> dict[str, object]:
+    """What `histograms` tends to."""
+    ramp = np.linspace(0, 0.4, cells) * (1.0 if method == "ramp" else 0.0)
+    return {"image": (0.2 + ramp[None, :] + np.zeros((cells, 1))).ravel()}

@@ -86,7 +86,7 @@ def test_another_schema_is_refused(tmp_path: Path) -> None:
     connection.execute("CREATE TABLE other (x)")
     connection.commit()
     connection.close()
-    with pytest.raises(StoreError, match="schema is 99, not 1"):
+    with pytest.raises(StoreError, match="schema is 99, not 2"):
         Store(path)
 
 

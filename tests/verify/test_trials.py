@@ -344,7 +344,9 @@ def test_factors_of_a_network_are_its_models_profiles() -> None:
     """A criterion that ignores a factor is given none of it."""
     row, column = np.array([0.5, 1.0, 4.0]), np.array([1.0, 2.0])
     for name in criteria.CRITERIA:
-        grid = networks._expected(name, row, column, 0.3, "mask")
+        grid = networks._expected(
+            name, networks._limit_at(name, row, column, 0.3), row, column, "mask"
+        )
         assert grid.shape == (2, 3)
         assert grid.mean() == pytest.approx(0.3, abs=1e-11)
         used = criteria.FACTORS[name]

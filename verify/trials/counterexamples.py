@@ -27,10 +27,12 @@ DENSITY = 0.2
 
 def _keep(scores: Array, density: float, ties: Array) -> Array:
     """The largest scores, ties broken by the smaller value of ``ties`` (same shape)."""
-    keep = round(density * scores.size)
-    order = np.lexsort((ties.ravel(), -scores.ravel()))
-    mask = np.zeros(scores.size)
-    mask[order[:keep]] = 1.0
+    keep, flat = round(density * scores.size), scores.ravel()
+    threshold = np.partition(flat, flat.size - keep)[flat.size - keep]
+    mask = (flat > threshold).astype(float)
+    tied = np.flatnonzero(flat == threshold)
+    first = np.argsort(ties.ravel()[tied], kind="stable")
+    mask[tied[first[: keep - np.count_nonzero(mask)]]] = 1.0
     return mask.reshape(scores.shape)
 
 

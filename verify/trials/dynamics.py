@@ -54,11 +54,11 @@ def mode_decay(
     kept: Output = "pruned" if output == "pruned" else "dense"
     speeds = float(density_factor(density, depth, output=kept)) * spectrum.values[:MODES]
     residual = RESIDUAL * spectrum.vectors.sum(dim=1)
-    labels = net.forward(x)[:, 0] - residual
+    labels = net.forward(x)[:, 0].double() - residual
     rate = STEP / float(speeds[0])
     at = [max(round(1.0 / (float(speed) * rate)), 1) for speed in speeds]
-    history = train(net, x, labels[:, None], at[-1], rate, record=[0, *at])
-    left = spectrum.components(history.outputs[:, :, 0] - labels)
+    history = train(net, x, labels[:, None].float(), at[-1], rate, record=[0, *at])
+    left = spectrum.components(history.outputs[:, :, 0].double() - labels)
     steps = history.steps.tolist()
     measured = []
     for k, when in enumerate(at):
@@ -86,7 +86,9 @@ def magnitude_spectrum(seed: int, n: int, depth: int, density: float, aspect: in
     against ``ln lambda_k(dense)``, 0 if all eigenvalues move together.
     """
     d = dimension(n, aspect, SPECTRUM_INPUTS)
-    net = MLP((d, *([n] * depth), 1), "relu", gain=GAIN, seed=derive(seed, "weights"))
+    net = MLP(
+        (d, *([n] * depth), 1), "relu", gain=GAIN, seed=derive(seed, "weights"), dtype=torch.float32
+    )
     net = net.pruned([keep_largest(W.abs(), density, seed=seed) for W in net.weights])
     theta = empirical_ntk(net, torch.from_numpy(inputs(d, SPECTRUM_INPUTS)))
     dense = dense_kernel(depth, SPECTRUM_INPUTS)

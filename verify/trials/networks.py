@@ -147,7 +147,7 @@ def prune(
     else:
         teacher = GaussianTeacher(d, beta)
         batches = teacher.batches(samples, seed=derive(seed, "data"), dtype=torch.float32)
-        data = Shifted(batches, intercept)
+        data = tuple(Shifted(batches, intercept))  # drawn once: GraSP goes through them twice
         scores = network.W * factor(network, data, criterion=criterion, parameters=parameters)
         scores = scores if criterion == "grasp-signed" else scores.abs()
     mask = keep_largest(scores, density, seed=seed).cpu().double().numpy()
@@ -204,14 +204,16 @@ def pruned_network(
     Errors are root mean squares over an 8 x 8 grid of blocks, sorted by the predicted factors:
     ``error``, ``variance_error`` and ``mean_error`` against P, V and mu at the network's own
     factors, ``limit_error`` against the deterministic limit, and one per near miss of it.
-    ``labels_only`` and ``conditional_error`` are for SNIP and repeat ``error`` elsewhere.
+    ``labels_only`` and ``conditional_error`` are for SNIP and repeat ``error`` elsewhere; the
+    conditional model itself, ``model_blocks``, is there for SNIP only.
     """
     d, samples = _sizes(n, aspect, sample_factor, sample_power)
     net = prune(seed, n, d, samples, criterion, activation, density, parameters, intercept, device)
     mask, squares, firsts = net.mask, net.weights**2 * net.mask, net.oriented * net.mask
     coarse = block_means(mask, GRID, GRID)
     fine = block_means(mask, FIGURE_GRID, FIGURE_GRID)
-    own = {which: _expected(criterion, net.row, net.column, density, which) for which in WHICH}
+    limit = _limit_at(criterion, net.row, net.column, density)
+    own = {which: _expected(criterion, limit, net.row, net.column, which) for which in WHICH}
     error = _rms(mask - own["mask"])
     metrics: Metrics = {
         "error": error,
@@ -225,26 +227,27 @@ def pruned_network(
         "second_moment": float(squares.mean()),
         "first_moment": float(firsts.mean()),
         "offset": abs(net.part.offset),
-        "blocks": [float(value) for value in fine.ravel()],
+        "blocks": fine.ravel().tolist(),
     }
     for name in NEAR_MISSES:
         metrics[name] = rms(coarse, near_miss_grid(criterion, density, name))
-    model = own["mask"]
     if criterion == "snip":
-        labels = _expected(criterion, np.abs(net.beta), net.column, density, "mask")
+        slopes = np.abs(net.beta)
+        of_labels = _limit_at(criterion, slopes, net.column, density)
+        labels = _expected(criterion, of_labels, slopes, net.column, "mask")
         metrics["labels_only"] = _rms(mask - labels)
-        model = _conditional(net, density, model)
+        model = _conditional(net, density, own["mask"])
         metrics["conditional_error"] = _rms(mask - model)
-    metrics["model_blocks"] = [
-        float(value) for value in block_means(model, FIGURE_GRID, FIGURE_GRID).ravel()
-    ]
+        metrics["model_blocks"] = block_means(model, FIGURE_GRID, FIGURE_GRID).ravel().tolist()
     return metrics
 
 
-def _expected(criterion: str, row: Array, column: Array, density: float, which: Which) -> Array:
+def _expected(
+    criterion: str, limit: LimitGraphon, row: Array, column: Array, which: Which
+) -> Array:
     """The graphon ``which`` at the factors of one network, shape (n, d)."""
     used = criteria.FACTORS[criterion]
-    return _limit_at(criterion, row, column, density).at_factors(
+    return limit.at_factors(
         row[None, :] if "row_profile" in used else np.ones((1, row.size)),
         column[:, None] if "column_law" in used else np.ones((column.size, 1)),
         which,
