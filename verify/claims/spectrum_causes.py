@@ -16,7 +16,7 @@ SETTINGS = {
         "dataset": "mnist5k",
     },
 }
-REPLICATES = {"quick": (24, 96), "full": (24, 96)}
+REPLICATES = {"quick": (24, 96), "full": (16, 48)}
 ITEM = "what moves the top-5 energy"
 HYPOTHESES = (
     r"3 hidden ReLU layers, one output, squared loss, digits, $\rho = 0.1$ over all layers",
