@@ -91,6 +91,8 @@ def sums(layers: Sequence[Tensor], source: Tensor) -> PathSums:
         incoming.append(forward)
         total = layer @ forward
         mean = float(total.mean())
+        if not math.isfinite(mean):
+            raise ValueError(f"weights must have sums within the range of {layer.dtype}")
         if not mean > 0.0:
             return PathSums(
                 tuple(each.new_zeros(each.shape[1]) for each in layers),

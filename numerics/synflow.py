@@ -80,6 +80,8 @@ def scheduled(density: float, step: int, rounds: int, schedule: str = "exponenti
 
 def layers_left(keep: Collection[int], layers: int) -> list[int]:
     """Indices of the layers that are pruned, from the 1-based numbers of those that are not."""
+    if not isinstance(keep, Collection):
+        raise ValueError(f"keep must hold layer numbers from 1 to {layers}, got {keep!r}")
     for number in keep:
         if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= layers:
             raise ValueError(f"keep must hold layer numbers from 1 to {layers}, got {number!r}")
