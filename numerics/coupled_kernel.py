@@ -22,8 +22,11 @@ Widths of the batch enter only where one threshold weighs the layers against eac
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,7 +38,9 @@ from numerics.coupled_result import CoupledResult, Running
 from numerics.device import resolve
 from numerics.empirical_ntk import OUTPUTS
 from numerics.latent_batch import LatentBatch
-from numerics.latent_threshold import SCOPES
+from numerics.latent_threshold import SCOPES, layer_numbers, lost
+from numerics.matrix_input import as_real_array
+from numerics.ranking import checked_density
 from numerics.sampling import numpy_dtype
 from numerics.seeds import generator
 
@@ -110,7 +115,7 @@ class CoupledKernel:
                 "to nothing"
             )
         numpy_dtype(dtype)
-        if not memory > 0.0:
+        if isinstance(memory, bool) or not isinstance(memory, int | float) or not memory > 0.0:
             raise ValueError(f"memory must be positive, in MiB, got {memory!r}")
         self.batch, self.seed, self.dtype, self.memory = batch, seed, dtype, float(memory)
         self.device = resolve(device)
@@ -126,6 +131,7 @@ class CoupledKernel:
             _layers("independent", independent, batch),
         )
         self.coupled = coupling == "full"
+        self.counts = [n * m for n, m in pairwise(batch.widths)]
         self.halves = bool(bias)
         self.latents = batch.n * (batch.outputs if batch.depth > 1 else 1)
         self.samples = self._samples(samples)
@@ -150,7 +156,8 @@ class CoupledKernel:
         running = Running()
         notes: set[str] = set()
         for replicate in range(self.replicates):
-            residual = self._residual(replicate)
+            residual, unit, output = self._residual(replicate)
+            how = replace(how, output=output)
             whole, layers = self._solve(replicate, (0, 1), residual, how, notes)
             half: Kernels | None = None
             if self.halves:
@@ -158,7 +165,8 @@ class CoupledKernel:
                 half = Kernels(
                     0.5 * (parts[0].shares + parts[1].shares), 0.5 * (parts[0].nngp + parts[1].nngp)
                 )
-            running.add(whole, layers.thresholds, half)
+            level = layers.thresholds
+            running.add(whole, replace(level, tau=tuple(unit * tau for tau in level.tau)), half)
         found: tuple[str, ...] = (*self.batch.notes, *self._notes(), *sorted(notes))
         return running.result(self.samples, found)
 
@@ -185,15 +193,23 @@ class CoupledKernel:
                         f"the covariance of {name} in layer {layer} is singular (rank {each.rank} "
                         f"of {columns}): a pseudo-inverse is used"
                     )
-        for layer, density in enumerate(layers.thresholds.densities, start=1):
-            if density < 1e-9:
-                notes.add(f"layer {layer} keeps no weight in some replicate: signals end there")
-        return kernels(self.batch, latents, layers, draws, how), layers
+        for layer in lost(layers.thresholds.densities, self.counts):
+            notes.add(
+                f"layer {layer} keeps less than one of its {self.counts[layer - 1]} weights in "
+                "some replicate"
+            )
+        found = kernels(self.batch, latents, layers, draws, how)
+        if not bool(torch.isfinite(found.shares).all() & torch.isfinite(found.nngp).all()):
+            raise ValueError(f"x, gain and activation must give a kernel finite in {self.dtype}")
+        return found, layers
 
-    def _residual(self, replicate: int) -> Tensor | None:
+    def _residual(self, replicate: int) -> tuple[Tensor | None, float, Tensor | None]:
+        """What takes the residual's place, of size one, the factor that was taken out, and the
+        outputs that it comes from, if it does.
+        """
         batch, criterion = self.batch, self.rule.criterion
         if criterion not in ("snip", "grasp-magnitude"):
-            return None
+            return None, 1.0, None
         output = batch.output
         if batch.given is None:
             output = batch.draw_output(generator(self.seed, "residual", replicate))
@@ -203,13 +219,14 @@ class CoupledKernel:
         chosen = batch.effective_residual(residual, output, criterion)
         if not bool(chosen.any()):
             raise ValueError(f"batch must give {criterion!r} a residual that is not all zeros")
-        return chosen.to(self.device, self.dtype)
+        unit = float(chosen.abs().max())
+        return (chosen / unit).to(self.device, self.dtype), unit, output
 
     def _inputs(self, x: Any) -> Tensor:
         if x is None:
             return self.batch.x.to(self.device, self.dtype)
         d = self.batch.widths[0]
-        inputs = torch.as_tensor(x)
+        inputs = x if isinstance(x, Tensor) else torch.as_tensor(as_real_array(x, "x"))
         if inputs.ndim != 2 or inputs.shape[1] != d or not len(inputs) or inputs.is_complex():
             raise ValueError(f"x must have shape (M, {d}) with M ≥ 1, got {tuple(inputs.shape)}")
         moved = inputs.to(self.device, self.dtype)
@@ -248,20 +265,17 @@ def _word(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 def _density(value: Any, scope: str, batch: LatentBatch) -> float | tuple[float, ...]:
-    listed = isinstance(value, Sequence)
-    values = [float(each) for each in value] if listed else [float(value)]
+    if isinstance(value, np.ndarray | Tensor) and value.ndim == 1:
+        value = value.tolist()
+    listed = isinstance(value, Sequence) and not isinstance(value, str)
+    values = [checked_density(each) for each in (value if listed else [value])]
     if listed and (scope != "layer" or len(values) != batch.layers):
         raise ValueError(
             f"density must be one number, or {batch.layers} (one per layer) with scope 'layer'; "
             f"got {value!r}"
         )
-    if not all(0.0 < each <= 1.0 for each in values):
-        raise ValueError(f"density must lie in (0, 1], got {value!r}")
     return tuple(values) if listed else values[0]
 
 
 def _layers(name: str, value: Sequence[int], batch: LatentBatch) -> tuple[int, ...]:
-    chosen = tuple(sorted(set(value)))
-    if not set(chosen) <= set(range(1, batch.layers + 1)):
-        raise ValueError(f"{name} must name layers from 1 to {batch.layers}, got {tuple(value)}")
-    return chosen
+    return layer_numbers(name, value, batch.layers)

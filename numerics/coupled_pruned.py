@@ -17,7 +17,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from numerics.coupled_conditioning import blocks, given_dense
+from numerics.coupled_conditioning import blocks, covariance, given_dense
 from numerics.coupled_dense import DenseLatents, Draws
 from numerics.coupled_edges import Kept
 from numerics.coupled_masks import Layers
@@ -29,7 +29,8 @@ __all__ = ["Evaluation", "Kernels", "kernels"]
 @dataclass(frozen=True)
 class Evaluation:
     """What is evaluated and how: inputs (M, d), all outputs or their mean, which coupling, and
-    how many rows and pairs of inputs are treated at once.
+    how many rows and pairs of inputs are treated at once. ``output`` (N, outputs) is what the
+    dense network gives where its residual makes the masks, else None.
     """
 
     x: Tensor
@@ -38,12 +39,13 @@ class Evaluation:
     redrawn: bool
     rows: int
     pairs: int
+    output: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Kernels:
-    """Shares of the layers (L + 1, M, M) or (L + 1, M, M, O, O), and the covariance of the outputs,
-    mean over outputs, (M, M).
+    """Shares of the layers (L + 1, M, M) or (L + 1, M, M, O, O), and the second moment of the
+    outputs, mean over outputs, (M, M).
     """
 
     shares: Tensor
@@ -58,8 +60,7 @@ def kernels(
     h, slope = _forward(batch, dense, layers, draws, how)
     J, M, depth = draws.neurons, len(how.x), batch.depth
     last = _end_weights(batch, depth + 1, dense.last, layers.last, draws, how)
-    weighted = h[-1] * last.square().mean(dim=1, keepdim=True).sqrt()
-    nngp = (weighted.T @ weighted).double() * (batch.gains[-1] / J) + batch.biases[-1]
+    nngp = _outputs(batch, dense, h[-1], last, how)
     shares = [_output_share(batch, layers.last, h[-1], how)]
     b = batch.gains[-1] ** 0.5 * last[:, :, None].expand(-1, -1, M)
     for layer in range(depth, 1, -1):
@@ -84,6 +85,29 @@ def kernels(
     psi = slope[0][:, None] * b
     shares.insert(0, _share(how.x.T, psi, first, batch.gains[0], batch.biases[0], how))
     return Kernels(torch.stack(shares), nngp)
+
+
+def _outputs(
+    batch: LatentBatch, dense: DenseLatents, h: Tensor, last: Tensor, how: Evaluation
+) -> Tensor:
+    """Second moment of the pruned outputs, mean over outputs, (M, M).
+
+    ``C = gain E_j[w'^2 h' h'^T]`` unless the masks know the dense outputs f. Given those the pruned
+    ones have mean ``R S^{-1} f`` and covariance ``C - R S^{-1} R^T``, with S the covariance of f
+    and ``R = gain E_j[w' w h' h^T]``; where R depends on f that does not average to C.
+    """
+    scale, bias = batch.gains[-1] / len(h), batch.biases[-1]
+    weighted = h * last.square().mean(dim=1, keepdim=True).sqrt()
+    total = (weighted.T @ weighted).double() * scale + bias
+    if how.output is None or not how.coupled:
+        return total
+    inverse = covariance(dense.h[-1], batch.gains[-1], bias).inverse.double()
+    for o in range(batch.outputs):
+        both = (last[:, o] * dense.last[:, o])[:, None]
+        R = (((h * both).T @ dense.h[-1]).double() * scale + bias) @ inverse
+        mean = R @ (inverse.T @ how.output[:, o].to(inverse))
+        total += (torch.outer(mean, mean) - R @ R.T) / batch.outputs
+    return total
 
 
 def _end_weights(

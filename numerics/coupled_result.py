@@ -21,8 +21,9 @@ class CoupledResult:
     Attributes:
         ntk: tangent kernel, survivors train; (M, M), the mean over outputs, or (M, M, O, O).
         per_layer: shares of the L + 1 layers in it, with a leading dimension.
-        nngp: covariance of the pruned network's outputs, mean over outputs, (M, M); for a residual
-            that goes with the dense outputs it is an average over those.
+        nngp: second moment of the pruned network's outputs, mean over outputs, (M, M). Where masks
+            come from the dense outputs (random, or ``output`` of the batch) it is the one given
+            those, averaged over them; for a given ``residual`` there is nothing that ties the two.
         error: standard errors of "ntk", "per_layer", "nngp" (tensors of their shapes), "densities"
             and "thresholds" (tuples), from the spread over replicates.
         bias: estimate of what a finite number of samples adds to "ntk", "per_layer" and "nngp":
@@ -75,8 +76,8 @@ class CoupledResult:
 def _mean(values: list[float] | tuple[float, ...]) -> tuple[float, float]:
     """Mean and its standard error."""
     mean = sum(values) / len(values)
-    spread = sum((v - mean) ** 2 for v in values) / (len(values) - 1)
-    return mean, math.sqrt(spread / len(values))
+    gaps = [v - mean for v in values]
+    return mean, math.hypot(*gaps) / math.sqrt((len(values) - 1) * len(values))
 
 
 @dataclass

@@ -48,8 +48,9 @@ class Tempered(Loss):
     """Another loss of outputs divided by a temperature: ``ℓ(f / T, y)``."""
 
     def __init__(self, inner: Loss, temperature: float) -> None:
-        if not 0.0 < temperature < float("inf"):
-            raise ValueError(f"temperature must be positive and finite, got {temperature}")
+        number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
+        if not number or not 0.0 < temperature < float("inf"):
+            raise ValueError(f"temperature must be positive and finite, got {temperature!r}")
         self.inner, self.temperature = inner, float(temperature)
         self.name = f"{inner.name} at temperature {self.temperature:g}"
 

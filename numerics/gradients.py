@@ -59,16 +59,49 @@ class _Slices:
             yield self.x[start : start + self.size], self.y[start : start + self.size]
 
 
+class _Checked:
+    """Somebody's pairs, each looked at as it comes by, and the same number of samples each time."""
+
+    def __init__(self, pairs: Batches) -> None:
+        self.pairs = pairs
+        self.samples: int | None = None
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        samples = 0
+        for pair in self.pairs:
+            good = isinstance(pair, tuple | list) and len(pair) == 2
+            if not good or not all(isinstance(each, Tensor) for each in pair):
+                raise ValueError("x must yield pairs (x, y) of tensors, inputs and labels")
+            x, y = pair
+            if x.ndim == 0 or y.ndim == 0 or len(x) == 0 or len(x) != len(y):
+                raise ValueError(
+                    "x must yield pairs of at least one sample each and as many labels, "
+                    f"got shapes {tuple(x.shape)} and {tuple(y.shape)}"
+                )
+            samples += len(x)
+            yield x, y
+        if self.samples not in (None, samples):
+            raise ValueError(
+                f"x must yield the same batches every time: it had {self.samples} samples, "
+                f"then {samples}"
+            )
+        self.samples = samples
+
+
 def batches(x: Tensor | Batches, y: Tensor | None, size: int) -> Batches:
     """Inputs and labels as batches of at most ``size`` samples.
 
     ``x`` is a tensor (N, d) with labels ``y``, or an iterable of pairs ``(x, y)`` with
     ``y=None``, whose own batches are kept. It is iterated more than once, so a generator will
-    not do. Raises ValueError or TypeError if it is neither.
+    not do; what it yields is checked on the way. Raises ValueError or TypeError if it is neither.
     """
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise ValueError(f"batch_size must be a positive integer, got {size!r}")
+    if isinstance(x, _Slices | _Checked) and y is None:
+        return x
     if isinstance(x, Tensor):
+        if x.ndim == 0 or x.is_complex():
+            raise ValueError(f"x must hold rows of real numbers, got {x.dtype} {tuple(x.shape)}")
         if not isinstance(y, Tensor) or y.ndim == 0 or len(y) != len(x):
             raise ValueError(f"y must be a tensor with {len(x)} labels, one for each row of x")
         if len(x) == 0:
@@ -78,7 +111,7 @@ def batches(x: Tensor | Batches, y: Tensor | None, size: int) -> Batches:
         raise TypeError("y must be None where x is an iterable of pairs (x, y)")
     if not hasattr(x, "__iter__") or iter(x) is x:
         raise TypeError("x must be a tensor, or an iterable of pairs that can be iterated twice")
-    return x
+    return _Checked(x)
 
 
 def _passes(network: OneHiddenLayer, data: Batches, loss: Loss) -> Iterator[tuple[Tensor, Tensor]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import io
 import pickle
+import pickletools
 import struct
 import zlib
 from pathlib import Path
@@ -35,6 +36,8 @@ _LARGEST = 2**31
 
 
 def _folder(folder: str | Path) -> Path:
+    if not isinstance(folder, str | Path):
+        raise ValueError(f"folder must be a path, got {folder!r}")
     path = Path(folder).expanduser()
     if not path.is_dir():
         raise ValueError(f"folder must be an existing folder, got {str(folder)!r}")
@@ -42,7 +45,7 @@ def _folder(folder: str | Path) -> Path:
 
 
 def _split(split: str, known: dict[str, Any]) -> Any:
-    if split not in known:
+    if not isinstance(split, str) or split not in known:
         raise ValueError(f"split must be one of {sorted(known)}, got {split!r}")
     return known[split]
 
@@ -104,7 +107,7 @@ def mnist(
     path = _folder(folder)
     images = read_idx(_idx_file(path, images_stem, 3))
     classes = read_idx(_idx_file(path, labels_stem, 1))
-    if images.ndim != 3 or classes.ndim != 1 or len(images) != len(classes):
+    if images.ndim != 3 or classes.ndim != 1 or len(images) != len(classes) or not images.size:
         raise ValueError(
             f"{path}: images {images.shape} and labels {classes.shape} do not belong together"
         )
@@ -160,6 +163,17 @@ class _ArraysOnly(pickle.Unpickler):
             ) from None
 
 
+def _check_memo(raw: bytes) -> None:
+    """Refuse a pickle cut short, or one that numbers its objects beyond what the file can hold.
+
+    The unpickler keeps a table as long as the largest number, so that one damaged byte could fill
+    the memory before anything is noticed.
+    """
+    for code, argument, _ in pickletools.genops(raw):
+        if code.name in ("PUT", "LONG_BINPUT") and int(str(argument)) > len(raw):
+            raise pickle.UnpicklingError(f"it numbers an object {argument}")
+
+
 def read_pickle(path: str | Path) -> Any:
     """The content of a pickle of containers, strings, numbers and NumPy arrays.
 
@@ -169,6 +183,7 @@ def read_pickle(path: str | Path) -> Any:
     path = Path(path)
     try:
         raw = path.read_bytes()
+        _check_memo(raw)
         return _ArraysOnly(io.BytesIO(raw), encoding="bytes").load()
     except OSError as error:
         raise ValueError(f"cannot read {path.name}: {error}") from error

@@ -71,6 +71,8 @@ def initialised(
         raise ValueError(f"scheme must be one of {', '.join(SCHEMES)}; got {scheme!r}")
     if scheme != "ntk" and not isinstance(bias, bool):
         raise ValueError(f"bias must be True or False under scheme {scheme!r}, got {bias!r}")
+    if not isinstance(bias, bool | int | float):
+        raise ValueError(f"bias must be True, False or a variance, got {bias!r}")
     sizes = check_widths(widths)
     if scheme == "ntk":
         return MLP(

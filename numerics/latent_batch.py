@@ -33,6 +33,7 @@ from numerics.kernel_hermite import dual_values
 from numerics.latent_covariance import dual_moments, gaussian_root
 from numerics.losses import CrossEntropy, Loss, Squared
 from numerics.losses import loss as find_loss
+from numerics.matrix_input import as_real_array
 from numerics.mlp import MLP, check_widths
 from numerics.sampling import Sampler
 from theory.dual import DualActivation
@@ -105,6 +106,8 @@ class LatentBatch:
             raise ValueError(
                 f"x must have {self.widths[0]} coordinates as widths says, got {self.x.shape[1]}"
             )
+        if isinstance(activation, str):
+            find_activation(activation)  # names the argument
         family = dual(activation)
         if isinstance(family, CustomDual) and family.function is not None:
             raise ValueError("activation must be a name or a formula, not a numeric function")
@@ -145,15 +148,22 @@ class LatentBatch:
     ) -> LatentBatch:
         """The batch as a network sees it: its architecture, and its own outputs' residual.
 
-        The network must be dense; ``law`` is that of its weights, which it does not remember.
-        Raises ValueError as the class does, and for a network with masks.
+        The network must be dense; ``law`` None is the one that its weights were drawn from.
+        Biases that are all zero (Kaiming's) have variance zero. Raises ValueError as the class
+        does, and for a network with masks; TypeError for no MLP.
         """
+        if not isinstance(net, MLP):
+            raise TypeError(f"net must be an MLP, got {type(net).__name__}")
         if any(mask is not None for mask in net.masks):
             raise ValueError("net must be dense: its masks are what the limit predicts")
+        if net.profiled:
+            raise ValueError("net must have weights of one variance, not a variance profile")
+        pairs = zip(net.bias_scales, net.biases, strict=True)
         return cls(
             x, net.widths, net.activation.name, gain=net.gains,
-            bias=[scale**2 for scale in net.bias_scales], loss=loss, y=y,
-            output=net(_matrix(x, "x", net.device)), law=law,
+            bias=[0.0 if b is None or not bool(b.any()) else s**2 for s, b in pairs],
+            loss=loss, y=y, output=net(_matrix(x, "x", net.device)),
+            law=net.law if law is None else law,
             parametrisation=getattr(net, "parametrisation", "ntk"), device=net.device,
         )  # fmt: skip
 
@@ -163,6 +173,11 @@ class LatentBatch:
         self.state, self.covariance, self.slope = [gram], [], []
         for layer in range(self.layers):
             self.covariance.append(self.gains[layer] * self.state[layer] + self.biases[layer])
+            if not bool(torch.isfinite(self.covariance[layer]).all()):
+                raise ValueError(
+                    f"x, gain and activation must give finite covariances; that of layer "
+                    f"{layer + 1} overflows, or the activation has no second moment"
+                )
             if layer < self.depth:
                 kappa, slope = dual_moments(self._duals, self.covariance[layer].cpu())
                 self.state.append(kappa.to(self.device))
@@ -284,8 +299,11 @@ class LatentBatch:
 
     # ---------------------------------------------------------------------------- bad inputs
     def _labels(self, y: Any) -> Tensor:
-        labels = torch.as_tensor(np.asarray(y) if not isinstance(y, Tensor) else y)
-        return self.loss.check(labels, self.n, self.outputs, self.x)
+        labels = y if isinstance(y, Tensor) else torch.as_tensor(as_real_array(y, "y"))
+        checked = self.loss.check(labels, self.n, self.outputs, self.x)
+        if checked.is_floating_point() and not bool(torch.isfinite(checked).all()):
+            raise ValueError("y must be finite, but holds NaN or infinity")
+        return checked
 
     def _of_outputs(self, value: Any, name: str) -> Tensor:
         matrix = _matrix(value, name, self.device)
@@ -324,7 +342,8 @@ class LatentBatch:
 
 def _matrix(value: Any, name: str, device: torch.device) -> Tensor:
     """A real, finite, non-empty matrix in float64; ValueError naming it otherwise."""
-    matrix = torch.as_tensor(value if isinstance(value, Tensor) else np.asarray(value))
+    real = isinstance(value, Tensor)
+    matrix = value if real else torch.as_tensor(as_real_array(value, name))
     if matrix.ndim != 2 or 0 in matrix.shape or matrix.is_complex():
         raise ValueError(
             f"{name} must be a non-empty real matrix, got shape {tuple(matrix.shape)} "
@@ -337,10 +356,12 @@ def _matrix(value: Any, name: str, device: torch.device) -> Tensor:
 
 
 def _numbers(name: str, value: Any, count: int) -> tuple[float, ...]:
-    values = tuple(value) if isinstance(value, Sequence | np.ndarray) else (value,) * count
-    if len(values) != count:
-        raise ValueError(f"{name} must be one number or {count}, one per layer; got {len(values)}")
-    out = tuple(float(v) for v in values)
+    listed = as_real_array(value, name).astype(np.float64)
+    if listed.ndim > 1 or listed.size != count * listed.ndim + (not listed.ndim):
+        raise ValueError(
+            f"{name} must be one number or {count}, one per layer; got shape {listed.shape}"
+        )
+    out = tuple(float(v) for v in np.broadcast_to(listed, (count,)))
     good = all(math.isfinite(v) and (v > 0.0 or (name == "bias" and v == 0.0)) for v in out)
     if not good:
         raise ValueError(f"{name} must be positive (a bias may be 0) and finite, got {value!r}")

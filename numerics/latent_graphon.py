@@ -29,7 +29,16 @@ from numerics.latent_batch import LatentBatch
 from numerics.latent_histogram import Sorted, binomial_profile, sorted_histogram
 from numerics.latent_layers import LayerDraw, draw_layer
 from numerics.latent_limit import LatentLimit, LayerLimit
-from numerics.latent_threshold import Population, Scales, Thresholds, threshold
+from numerics.latent_threshold import (
+    Population,
+    Scales,
+    Thresholds,
+    layer_numbers,
+    lost,
+    threshold,
+)
+from numerics.matrix_input import as_count
+from numerics.ranking import checked_density
 from numerics.seeds import generator
 
 __all__ = ["CRITERIA", "LatentBatch", "LatentGraphon", "LatentLimit", "LayerLimit"]
@@ -64,12 +73,15 @@ class LatentGraphon:
         keep: Sequence[int] = (),
         dtype: torch.dtype = torch.float32,
     ) -> None:
+        if not isinstance(batch, LatentBatch):
+            raise TypeError(f"batch must be a LatentBatch, got {type(batch).__name__}")
         if criterion not in CRITERIA:
             raise ValueError(f"criterion must be one of {CRITERIA}, got {criterion!r}")
         if dtype not in (torch.float32, torch.float64):
             raise ValueError(f"dtype must be torch.float32 or torch.float64, got {dtype}")
-        self.batch, self.criterion, self.density = batch, criterion, density
-        self.scope, self.keep, self.dtype = scope, tuple(keep), dtype
+        self.batch, self.criterion, self.density = batch, criterion, checked_density(density)
+        self.scope, self.dtype = scope, dtype
+        self.keep = layer_numbers("keep", keep, batch.layers)
         self.signed = criterion == "grasp"
         widths = batch.widths
         self.counts = [a * b for a, b in itertools.pairwise(widths)]
@@ -109,9 +121,15 @@ class LatentGraphon:
 
     def thresholds(self, draws: dict[int, LayerDraw]) -> Thresholds:
         """The threshold that the density asks for, from one draw of the pruned layers."""
-        members: list[Population | None] = [
-            draws[k].population() if k in draws else None for k in range(1, self.batch.layers + 1)
-        ]
+        members: list[Population | None] = [None] * self.batch.layers
+        for layer, draw in draws.items():
+            try:
+                members[layer - 1] = draw.population()
+            except ValueError as error:
+                raise ValueError(
+                    f"x, residual and gain must give scores that are finite in {self.dtype}; "
+                    f"those of layer {layer} are not"
+                ) from error
         return threshold(members, self.counts, self.density, self.scope, self.keep)
 
     def _constant_thresholds(self) -> Thresholds:
@@ -162,7 +180,7 @@ class LatentGraphon:
         """
         widths = list(self.batch.widths)
         if n is not None:
-            widths[1:-1] = [n] * self.batch.depth
+            widths[1:-1] = [as_count(n, "n")] * self.batch.depth
         least = min(widths[1:-1])
         if least < bins:
             raise ValueError(f"n must be at least the {bins} bins of the grid, got {least}")
@@ -185,9 +203,15 @@ class LatentGraphon:
         groups = [repeats] * replicates if drawn else [replicates]
         found: dict[int, list[list[Sorted]]] = {layer: [] for layer in self.pruned}
         levels: list[list[Thresholds]] = []
+        units: list[float] = []
         vanishing = 0.0
         for draw, count in enumerate(groups):
-            residual = None if constant else self.residual(seed, draw)
+            residual, unit = None, 1.0
+            if not constant:  # of size one in the work: single precision has a narrow range
+                residual = self.residual(seed, draw)
+                unit = float(residual.abs().max())
+                residual = residual / unit
+            units.append(unit)
             levels.append([])
             for layer in self.pruned:
                 found[layer].append([])
@@ -218,10 +242,11 @@ class LatentGraphon:
                 continue
             none = self.criterion == "random"
             tau_of = [
-                [np.nan if none else each.tau[layer - 1] for each in group] for group in levels
+                [np.nan if none else unit * each.tau[layer - 1] for each in group]
+                for unit, group in zip(units, levels, strict=True)
             ]
             result.append(LayerLimit.of(layer, found[layer], tau_of))
-        notes = self._notes(bins, vanishing)
+        notes = self._notes(bins, vanishing) + self._lost(result)
         return self._result(result, samples, replicates, f"width {samples}" if masks else "limit",
                             notes)  # fmt: skip
 
@@ -249,7 +274,8 @@ class LatentGraphon:
                 histogram[:] = binomial_profile(self.batch.outputs, share, grid[1])
             tau = self._constant.tau[layer - 1] if self.criterion == "magnitude" else np.nan
             result.append(LayerLimit.known(layer, histogram, tau))
-        return self._result(result, 0, 0, "limit", self._notes(bins, 0.0))
+        notes = self._notes(bins, 0.0) + self._lost(result)
+        return self._result(result, 0, 0, "limit", notes)
 
     def _result(
         self, layers: list[LayerLimit], samples: int, replicates: int, kind: str,
@@ -260,6 +286,12 @@ class LatentGraphon:
             tuple(layers), self.criterion, float(self.density), self.scope,
             "none" if self.criterion in _CONSTANT else given, samples, replicates, kind, notes,
         )  # fmt: skip
+
+    def _lost(self, layers: Sequence[LayerLimit]) -> tuple[str, ...]:
+        return tuple(
+            f"layer {k} keeps less than one of its {self.counts[k - 1]} weights"
+            for k in lost([float(layer.density.value) for layer in layers], self.counts)
+        )
 
     def _notes(self, bins: int, tie: float) -> tuple[str, ...]:
         batch = self.batch
@@ -284,7 +316,11 @@ class LatentGraphon:
 
 
 def _check(samples: int, replicates: int, bins: int, repeats: int) -> None:
-    if bins < 1 or samples < bins:
+    for name, value in (("samples", samples), ("replicates", replicates), ("repeats", repeats)):
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"{name} must be an integer, got {value!r}")
+    as_count(bins, "bins")
+    if samples < bins:
         raise ValueError(f"bins must lie between 1 and the {samples} samples, got {bins}")
     if replicates < 2:
         raise ValueError(f"replicates must be at least 2 to have an error, got {replicates}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +20,20 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from numerics.evaluate import numpy_function
+from numerics.ranking import checked_density
 from theory.laws import Gaussian, Law
 from theory.symbols import t
 
-__all__ = ["SCOPES", "Population", "Scales", "Scores", "Thresholds", "threshold"]
+__all__ = [
+    "SCOPES",
+    "Population",
+    "Scales",
+    "Scores",
+    "Thresholds",
+    "layer_numbers",
+    "lost",
+    "threshold",
+]
 
 Array = NDArray[np.float64]
 SCOPES = ("global", "layer")
@@ -130,6 +140,16 @@ class Thresholds:
     scope: str
 
 
+def layer_numbers(name: str, value: Any, layers: int) -> tuple[int, ...]:
+    """Sorted numbers of layers from 1; ValueError, naming the argument, for anything else."""
+    whole = isinstance(value, Collection) and all(
+        isinstance(each, int) and not isinstance(each, bool) for each in value
+    )
+    if not whole or not set(value) <= set(range(1, layers + 1)):
+        raise ValueError(f"{name} must name layers from 1 to {layers}, got {value!r}")
+    return tuple(sorted(set(value)))
+
+
 def threshold(
     populations: Sequence[Population | None],
     counts: Sequence[int],
@@ -147,18 +167,16 @@ def threshold(
         keep: layers from 1 that stay dense.
 
     Raises ValueError naming the argument for lists of different length, a density out of range,
-    an unknown scope, layers that do not exist, all layers kept, and populations missing.
+    an unknown scope, layers that do not exist, all layers kept, populations missing, and scores
+    that are all zero; TypeError for a density that is no number.
     """
     layers = len(populations)
     if layers == 0 or len(counts) != layers or min(counts) < 1:
         raise ValueError(f"counts must be {layers} positive numbers, one per layer, got {counts}")
-    if not (isinstance(density, int | float) and 0.0 < density <= 1.0):
-        raise ValueError(f"density must lie in (0, 1], got {density!r}")
+    density = checked_density(density)
     if scope not in SCOPES:
         raise ValueError(f"scope must be one of {SCOPES}, got {scope!r}")
-    kept = set(keep)
-    if not kept <= set(range(1, layers + 1)):
-        raise ValueError(f"keep must name layers from 1 to {layers}, got {tuple(keep)}")
+    kept = set(layer_numbers("keep", keep, layers))
     pruned = [index for index in range(layers) if index + 1 not in kept]
     if not pruned:
         raise ValueError("keep must leave at least one layer to be pruned")
@@ -169,6 +187,9 @@ def threshold(
     groups = [pruned] if scope == "global" else [[index] for index in pruned]
     for group in groups:
         members = [_present(populations[index]) for index in group]
+        if not any(member.largest > 0.0 for member in members):
+            which = "" if scope == "global" else f" of layer {group[0] + 1}"
+            raise ValueError(f"scores{which} are all zero: no ranking, hence no threshold")
         weights = np.array([counts[index] for index in group], dtype=np.float64)
         level, share = _solve(members, weights / weights.sum(), float(density))
         for index, member in zip(group, members, strict=True):
@@ -177,6 +198,12 @@ def threshold(
     sizes = np.array([counts[index] for index in pruned], dtype=np.float64)
     total = float(sizes @ np.array([densities[index] for index in pruned]) / sizes.sum())
     return Thresholds(tuple(tau), tuple(tie), tuple(densities), total, scope)
+
+
+def lost(densities: Sequence[float], counts: Sequence[int]) -> list[int]:
+    """Layers, from 1, of which fewer than half a weight is kept on average."""
+    pairs = enumerate(zip(densities, counts, strict=True), start=1)
+    return [layer for layer, (density, count) in pairs if density * count < 0.5]
 
 
 def _present(population: Population | None) -> Population:

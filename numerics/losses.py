@@ -40,6 +40,8 @@ class Squared(Loss):
     def check(self, y: Tensor, samples: int, outputs: int, like: Tensor) -> Tensor:
         """Real labels of shape (N, outputs); (N,) is accepted for one output."""
         shaped = y[:, None] if y.ndim == 1 and outputs == 1 else y
+        if y.is_complex():
+            raise ValueError(f"y must hold real numbers, got {y.dtype}")
         if shaped.shape != (samples, outputs):
             raise ValueError(f"y must have shape ({samples}, {outputs}), got {tuple(y.shape)}")
         return shaped.to(like)

@@ -102,8 +102,9 @@ class MLP:
 
     Attributes: ``weights[l-1]`` of shape (n_l, n_{l-1}); ``biases[l-1]`` of shape (n_l,) or None
     where ``bias`` is 0; ``masks[l-1]`` bool or None; ``scales[l-1] = (gain_l / n_{l-1})^{1/2}``
-    and ``bias_scales[l-1] = β_l``, which the forward pass applies. ``parametrisation`` says what a
-    weight is to a pruning score: ``"ntk"``, the stored ``W``, or ``"standard"``, ``scale_l W``.
+    and ``bias_scales[l-1] = β_l``, which the forward pass applies. ``law`` is that of the weights.
+    ``parametrisation`` says what a weight is to a pruning score: ``"ntk"``, the stored ``W``, or
+    ``"standard"``, ``scale_l W``.
 
     Parameters
     ----------
@@ -122,6 +123,9 @@ class MLP:
     """
 
     parametrisation: str = "ntk"
+    law: Law | None = None
+    profiled: bool = False
+    """Whether the weights have a variance profile."""
 
     def __init__(
         self,
@@ -140,7 +144,7 @@ class MLP:
         layers = len(self.widths) - 1
         self.activation = find_activation(activation)
         self.gains = _per_layer("gain", gain, layers)
-        self.seed = seed
+        self.seed, self.law = seed, law
         self.scales = tuple(
             math.sqrt(g / n) for g, n in zip(self.gains, self.widths[:-1], strict=True)
         )
@@ -148,6 +152,7 @@ class MLP:
         place, sample = resolve(device), Sampler(law, dtype)
         profile = [None] * layers if variances is None else variances
         profile = _per_matrix("variances", profile, layers)
+        self.profiled = any(each is not None for each in profile)
 
         self.weights: list[Tensor] = []
         self.biases: list[Tensor | None] = []

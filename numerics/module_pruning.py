@@ -13,7 +13,7 @@ its weights, and what is gone stays gone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,7 +45,8 @@ class PrunedModule:
 
     ``masks``: bool, in the weight's shape. ``density``: as requested, of all prunable weights;
     ``achieved``: what it came to. ``densities``, ``thresholds``: per layer; a threshold is the
-    smallest score kept. ``no_incoming``, ``no_outgoing``: numbers of outputs (or output channels)
+    smallest score kept (SynFlow: in the last round that cut), None if nothing was cut.
+    ``no_incoming``, ``no_outgoing``: numbers of outputs (or output channels)
     of a layer, and of its inputs, that have lost all their weights in it. ``severed``: layers
     without a weight. ``notes``: one sentence for each thing that a user should know.
     """
@@ -55,7 +56,7 @@ class PrunedModule:
     density: float
     achieved: float
     densities: dict[str, float]
-    thresholds: dict[str, float]
+    thresholds: dict[str, float | None]
     no_incoming: dict[str, int]
     no_outgoing: dict[str, int]
     severed: tuple[str, ...]
@@ -64,15 +65,23 @@ class PrunedModule:
     def apply(self, module: nn.Module) -> nn.Module:
         """Mask the layers of a module, in place, by ``torch.nn.utils.prune.custom_from_mask``.
 
-        Returns the module. ``torch.nn.utils.prune.remove`` makes it permanent.
+        Returns the module. ``torch.nn.utils.prune.remove`` makes it permanent. Raises ValueError,
+        before anything is masked, for a module without these layers.
         """
+        parts = dict(module.named_modules())
         for name, mask in self.masks.items():
-            part = module.get_submodule(name)
-            torch_prune.custom_from_mask(part, "weight", mask)
+            weight = getattr(parts.get(name), "weight", None)
+            if not isinstance(weight, Tensor) or weight.shape != mask.shape:
+                raise ValueError(
+                    f"module must have a layer {name!r} with weights of shape {tuple(mask.shape)}"
+                )
+        for name, mask in self.masks.items():
+            part = parts[name]
+            torch_prune.custom_from_mask(part, "weight", mask.to(part.weight.device))
         return module
 
 
-Kept = tuple[list[Tensor], list[float], list[str]]
+Kept = tuple[list[Tensor], list[float | None], list[str]]
 """Masks and thresholds of all layers that are pruned, and notes."""
 
 
@@ -80,7 +89,7 @@ def _by_scores(
     net: Differentiable, values: list[Tensor], units: list[list[int]], density: float, seed: int
 ) -> Kept:
     masks = [torch.ones_like(W, dtype=torch.bool) for W in net.weights]
-    thresholds = [0.0] * len(masks)
+    thresholds: list[float | None] = [None] * len(masks)
     notes: list[str] = []
     for unit in units:
         key = derive(seed, "layer", unit[0] + 1) if len(units) > 1 else seed
@@ -102,7 +111,7 @@ def _by_synflow(
     masks = [
         torch.ones_like(W, dtype=torch.bool) if mask is None else mask for W, mask in net.pairs
     ]
-    thresholds = [0.0] * len(masks)
+    thresholds: list[float | None] = [None] * len(masks)
     notes = []
     if not flow.homogeneous:
         notes.append("the module is not positively homogeneous: its flow is no sum over paths")
@@ -121,12 +130,14 @@ def _by_synflow(
             )  # fmt: skip
             for k, mask in zip(unit, found, strict=True):
                 masks[k], thresholds[k] = mask, threshold
+    if not any("at random" in note for note in notes) and flow.shares(masks)[1] == 0.0:
+        notes.append("no path is left from the inputs to the outputs")
     return masks, thresholds, notes
 
 
 def _chosen(layers: list[str], keep: Sequence[str]) -> list[int]:
     """Indices of the layers to prune."""
-    if isinstance(keep, str) or not set(keep) <= set(layers):
+    if isinstance(keep, str) or not isinstance(keep, Collection) or not set(keep) <= set(layers):
         raise ValueError(f"keep must hold names among {', '.join(layers)}; got {keep!r}")
     left = [k for k, name in enumerate(layers) if name not in keep]
     if not left:
@@ -186,7 +197,8 @@ def prune_module(
         check_left([net.weights[k].numel() for k in unit], [net.before[k] for k in unit], density)
     notes: list[str] = []
     if criterion in NEED_DATA and x is not None:
-        notes += data_notes(batches(x, y, batch_size))
+        x, y = batches(x, y, batch_size), None
+        notes += data_notes(x)
     if criterion == "synflow":
         if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 1:
             raise ValueError(f"rounds must be a whole number of at least 1, got {rounds!r}")
@@ -212,7 +224,7 @@ def prune_module(
 
 
 def _result(
-    net: Differentiable, masks: list[Tensor], thresholds: list[float],
+    net: Differentiable, masks: list[Tensor], thresholds: list[float | None],
     chosen: list[int], criterion: str, density: float, notes: tuple[str, ...],
 ) -> PrunedModule:  # fmt: skip
     """What became of the layers that were pruned."""

@@ -108,10 +108,19 @@ class Differentiable:
         """The module's outputs under other parameters and buffers."""
         hooked = [(part, part.weight) for part in self.parts if _key(part) != "weight"]
         try:
-            result: Tensor = functional_call(self.module, state, (x,))
+            result = functional_call(self.module, state, (x,))
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise ValueError(
+                f"module must take inputs of shape {tuple(x.shape)} and {x.dtype} with its "
+                f"weights; it says: {error}"
+            ) from error
         finally:  # a masked layer's hook leaves its product there
             for part, weight in hooked:
                 part.weight = weight
+        if not isinstance(result, Tensor):
+            raise ValueError(f"module must give a tensor, got {type(result).__name__}")
         return result
 
     def leaves(self) -> list[Tensor]:
@@ -149,7 +158,14 @@ def _mean_loss(
     unit = 1.0 if temperature is None else float(temperature)
     if not 0.0 < unit < math.inf:
         raise ValueError(f"temperature must be positive and finite, got {temperature}")
-    return lambda f, y: loss(f / unit, y)
+
+    def by_call(f: Tensor, y: Any) -> Tensor:
+        value = loss(f / unit, y)
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            raise ValueError("loss must give one number, the mean over the batch, as a tensor")
+        return value
+
+    return by_call
 
 
 def _gradients(
@@ -185,6 +201,7 @@ def _hessian_gradients(
     return [held / samples for held in total]
 
 
+@torch.enable_grad()
 def module_scores(
     net: Differentiable,
     criterion: str,
@@ -222,6 +239,10 @@ class Flow:
     """
 
     def __init__(self, net: Differentiable, shape: Sequence[int]) -> None:
+        if not isinstance(shape, Sequence) or not all(
+            isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in shape
+        ):
+            raise ValueError(f"input_shape must hold positive integers, got {shape!r}")
         self.net = net
         self.fixed = {
             name: torch.zeros_like(p, dtype=torch.float64)
@@ -246,6 +267,7 @@ class Flow:
             for part, mode in training.items():
                 part.training = mode
 
+    @torch.enable_grad()
     def shares(self, masks: Sequence[Tensor]) -> tuple[list[Tensor], float]:
         """Each edge's share of the flow through its layer, float64, and the flow."""
         leaves = [

@@ -14,7 +14,7 @@ all zero, are an error.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from torch import Tensor
 
@@ -26,6 +26,7 @@ from numerics.deep_scores import (
     snip_scores,
 )
 from numerics.gradients import Batches
+from numerics.initialisation import stored_scales
 from numerics.losses import Loss
 from numerics.mlp import MLP
 from numerics.pruning_report import Pruned, data_notes, report
@@ -95,7 +96,7 @@ def scores(
 
 
 def _kept_layers(keep: Sequence[int], layers: int) -> frozenset[int]:
-    if isinstance(keep, int) or not all(
+    if not isinstance(keep, Collection) or not all(
         isinstance(k, int) and not isinstance(k, bool) and 1 <= k <= layers for k in keep
     ):
         raise ValueError(f"keep must hold layers from 1 to {layers}, got {keep!r}")
@@ -143,7 +144,8 @@ def _by_synflow(
     thresholds: list[float | None] = [None] * net.layers
     notes = [note for note in found.notes if "at random" in note]
     revived = 0
-    for unit, last in zip(_units(prunable, scope), found.thresholds[-1].tolist(), strict=True):
+    for unit, column in zip(_units(prunable, scope), found.thresholds.T.tolist(), strict=True):
+        last = next((each for each in reversed(column) if not math.isnan(each)), math.nan)
         for layer in unit:
             mask, before = found.masks[layer - 1], net.masks[layer - 1]
             if before is not None:  # ties at zero flow may have drawn what is gone
@@ -193,7 +195,12 @@ def prune(
     what the network's masks have left, scores that are not finite or all zero (under
     ``scope="layer"``: in any layer).
     """
+    if not isinstance(net, MLP):
+        raise TypeError(
+            f"net must be an MLP, got {type(net).__name__}; prune_module takes PyTorch's modules"
+        )
     check_criterion(criterion, temperature)
+    stored_scales(net, parametrisation)
     if scope not in SCOPES:
         raise ValueError(f"scope must be one of {SCOPES}, got {scope!r}")
     kept_count(density, 1)
@@ -201,7 +208,8 @@ def prune(
     prunable = [layer for layer in range(1, net.layers + 1) if layer not in dense]
     notes: list[str] = []
     if criterion in NEED_DATA and x is not None:
-        notes += data_notes(in_batches(net, x, y, batch_size))
+        x, y = in_batches(net, x, y, batch_size), None
+        notes += data_notes(x)
     for unit in _units(prunable, scope):
         sizes = [net.weights[layer - 1].numel() for layer in unit]
         check_left(sizes, [net.masks[layer - 1] for layer in unit], density)

@@ -68,8 +68,9 @@ class Pruned:
     ``masks``: bool, (n_l, n_{l-1}), or None for a layer left dense. ``density``: as requested, of
     the prunable weights; ``achieved``: what it came to, the request rounded to whole weights.
     ``densities``: per layer. ``thresholds``: smallest score kept, per layer, the same in all under
-    a global scope (SynFlow: in the last round, as a share of the flow); None where nothing was
-    pruned. ``dead``: neurons that are cut off. ``severed``: layers (from 1) without a weight.
+    a global scope (SynFlow: in the last round that cut, as a share of the flow); None where
+    nothing was pruned. ``dead``: neurons that are cut off. ``severed``: layers (from 1) without a
+    weight.
     ``connected``: whether some path of kept weights leads from an input to an output.
     ``notes``: one sentence for each thing that a user should know; empty if there is none.
     """
@@ -91,11 +92,19 @@ class Pruned:
 
 
 def data_notes(data: Batches) -> list[str]:
-    """What is degenerate about a batch: labels all equal, inputs that do not vary."""
+    """What is degenerate about a batch: labels all equal, inputs that do not vary.
+
+    Raises ValueError for batches whose inputs differ in shape, or are complex.
+    """
     low = high = labels = None
     one_class, samples = True, 0
     for x, y in data:
         samples += len(x)
+        if x.is_complex() or (low is not None and x.shape[1:] != low.shape):
+            raise ValueError(
+                "x must yield batches of real numbers and of one shape, "
+                f"got {x.dtype} {tuple(x.shape)}"
+            )
         bottom, top = x.amin(dim=0), x.amax(dim=0)
         low = bottom if low is None else torch.minimum(low, bottom)
         high = top if high is None else torch.maximum(high, top)

@@ -6,7 +6,20 @@ from fractions import Fraction
 
 import numpy as np
 
-__all__ = ["kept_count", "select_largest"]
+__all__ = ["checked_density", "kept_count", "select_largest"]
+
+
+def checked_density(density: object) -> float:
+    """A density as a float; ValueError unless it lies in (0, 1], TypeError for no number."""
+    try:
+        if isinstance(density, str | bytes | bool):
+            raise TypeError
+        value = float(density)  # type: ignore[arg-type]
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"density must be a number in (0, 1], got {density!r}") from None
+    if not 0.0 < value <= 1.0:
+        raise ValueError(f"density must lie in (0, 1], got {density}")
+    return value
 
 
 def kept_count(density: float, size: int) -> int:
@@ -18,12 +31,7 @@ def kept_count(density: float, size: int) -> int:
     >>> kept_count(0.145, 100), kept_count(0.25, 10), kept_count(0.001, 10)
     (15, 3, 1)
     """
-    try:
-        value = float(density)
-    except (TypeError, ValueError):
-        raise TypeError(f"density must be a number in (0, 1], got {density!r}") from None
-    if not 0.0 < value <= 1.0:
-        raise ValueError(f"density must lie in (0, 1], got {density}")
+    value = checked_density(density)
     if size < 1:
         raise ValueError("scores must hold at least one entry")
     return max(1, int(Fraction(repr(value)) * size + Fraction(1, 2)))

@@ -120,7 +120,8 @@ def synflow(
         layers) and the path sums; it must not write to them.
 
     Each round keeps exactly :func:`numerics.ranking.kept_count` edges of each group; what is
-    dropped never returns. If no path is left, further cuts are at random, and a note says so.
+    dropped never returns. If no path is left, further cuts are at random, and so is the choice
+    among edges without flow where some of them must stay; a note says so.
 
     Raises ValueError for matrices that do not chain or are not finite, a density outside (0, 1],
     rounds below 1, an unknown schedule or scope, bad layer numbers or a bad source; TypeError for
@@ -153,7 +154,10 @@ def synflow(
             notes.append(f"no path was left before round {step}: the cuts from there are at random")
         for index, (group, count) in enumerate(zip(groups, counts, strict=True)):
             if count:
-                thresholds[step - 1, index] = group.cut(count, found, rng)
+                smallest = group.cut(count, found, rng)
+                thresholds[step - 1, index] = smallest
+                if smallest == 0.0 and not notes:
+                    notes.append(f"from round {step} edges without flow are kept, at random")
     masks = [torch.ones_like(each, dtype=torch.bool) for each in absolute]
     for group in groups:
         for index, layer in zip(group.numbers, group.layers, strict=True):

@@ -59,6 +59,8 @@ def mask_histograms(
         if mask is None:
             found.append(None)
             continue
+        if not isinstance(mask, Tensor) or mask.ndim != 2 or mask.dtype != torch.bool:
+            raise ValueError(f"masks[{layer - 1}] must be None or a bool matrix of PyTorch")
         if min(mask.shape) < bins:
             notes.append(f"layer {layer} has {min(mask.shape)} neurons on a side for {bins} bins")
         found.append(degree_histogram(mask.cpu().numpy(), bins, jobs))

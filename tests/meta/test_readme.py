@@ -36,7 +36,7 @@ def failures(source: str) -> str:
 
 def test_the_tour_runs() -> None:
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) == 2  # one tour in two parts: the second uses names of the first
+    assert len(blocks) == 3  # one tour in two parts: the second uses names of the first
     said = failures("\n".join(blocks))
     assert not said, said
 

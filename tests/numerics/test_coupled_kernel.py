@@ -348,6 +348,64 @@ def test_bad_batch_and_inputs() -> None:
         kernel(NEW, outputs="some")
 
 
+def test_outputs_of_masks_that_know_the_outputs() -> None:
+    """Squared loss with labels 0: the residual is the output, and the masks prefer what made it."""
+    n, density, seeds = 200, 0.1, 3000
+    x = 2.0 * torch.eye(2, 4, dtype=torch.float64)
+    rng = np.random.default_rng(1)
+    outputs = np.empty((seeds, 2))
+    for k in range(seeds):
+        W, a = rng.standard_normal((n, 4)), rng.standard_normal(n)
+        h = np.tanh(W @ x.numpy().T / 2.0)
+        score = np.abs(a * (h @ (h.T @ a)))
+        mask = score >= np.partition(score, n - int(density * n))[n - int(density * n)]
+        outputs[k] = h.T @ (a * mask) / n**0.5
+    squares = (outputs**2).mean(axis=1)
+    mean, error = squares.mean(), squares.std() / seeds**0.5
+    seen = LatentBatch(x, (4, n, 1), "tanh", loss="squared", y=torch.zeros(2))
+    found, blind = (
+        CoupledKernel(seen, "snip", density, keep=(1,), samples=256, replicates=400, bias=False,
+                      coupling=coupling)()
+        for coupling in ("full", "none")
+    )  # fmt: skip
+    for kernel, close in ((found, True), (blind, False)):
+        spread = float(kernel.error["nngp"].diagonal().square().mean().sqrt())
+        gap = abs(float(kernel.nngp.diagonal().mean()) - mean)
+        assert bool(gap < 4.0 * np.hypot(error, spread)) is close
+
+
+def test_the_size_of_a_residual_does_not_matter() -> None:
+    options: dict[str, Any] = {"samples": 64, "replicates": 2, "dtype": torch.float32}
+    small, plain, large = (
+        CoupledKernel(batch(residual=size * R), "snip", 0.3, **options)()
+        for size in (1e-60, 1.0, 1e60)
+    )
+    for size, found in ((1e-60, small), (1e60, large)):
+        assert torch.allclose(found.ntk, plain.ntk, rtol=1e-3)
+        assert found.thresholds == pytest.approx([size * t for t in plain.thresholds], rel=1e-3)
+        assert found.densities == pytest.approx(plain.densities, abs=1e-4)
+
+
+def test_nothing_is_lost_in_silence() -> None:
+    options: dict[str, Any] = {"samples": 64, "replicates": 2, "bias": False}
+    for name in ("snip", "magnitude", "random"):
+        found = CoupledKernel(batch(), name, 1e-6, **options)()
+        assert any("layer 2 keeps less than one of its 60000 weights" in n for n in found.notes)
+    kernel = CoupledKernel(batch(), "snip", 0.3, **options)
+    with pytest.raises(ValueError, match=r"must give a kernel finite in torch\.float64"):
+        kernel(NEW * 1e200)
+    for keep in (1, (1.0,), None):
+        with pytest.raises(ValueError, match="keep must name layers from 1 to 4"):
+            CoupledKernel(batch(), "snip", 0.3, keep=keep)  # type: ignore[arg-type]
+    for x in ("abc", [[1.0], [1.0, 2.0]]):
+        with pytest.raises(ValueError, match="x must be"):
+            kernel(x)
+    with pytest.raises(ValueError, match="memory must be positive"):
+        CoupledKernel(batch(), memory="much")  # type: ignore[arg-type]
+    arrays = CoupledKernel(batch(), "snip", np.full(4, 0.3), scope="layer", **options)()
+    assert arrays.densities == pytest.approx((0.3,) * 4, abs=0.01)
+
+
 @pytest.mark.gpu
 def test_gpu_agrees_with_the_cpu() -> None:
     here, there = (

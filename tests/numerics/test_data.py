@@ -311,3 +311,23 @@ def test_cifar_folders_that_will_not_do(tmp_path: Path) -> None:
         path.write_bytes(pickle.dumps(content, protocol=2))
         with pytest.raises(ValueError, match=match):
             image_files.cifar10(tmp_path)
+
+
+@pytest.mark.parametrize("index", [b"\xff\xff\xff\x7f", b"\x00\x00\x00\x10"])
+def test_a_damaged_byte_does_not_fill_the_memory(tmp_path: Path, index: bytes) -> None:
+    """The unpickler's table of objects is as long as the largest number in the file."""
+    path = tmp_path / "data_batch_1"
+    path.write_bytes(b"\x80\x02]r" + index + b".")
+    with pytest.raises(ValueError, match=r"data_batch_1 is no image batch.*numbers an object"):
+        image_files.read_pickle(path)
+    path.write_bytes(b"\x80\x02]r\x04\x00\x00\x00.")
+    assert image_files.read_pickle(path) == []
+
+
+def test_folders_and_images_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="folder must be a path, got None"):
+        image_files.mnist(None)  # type: ignore[arg-type]
+    for name, array in (("images-idx3", np.zeros((6, 0, 28))), ("labels-idx1", np.zeros(6))):
+        (tmp_path / f"train-{name}-ubyte").write_bytes(idx(array))
+    with pytest.raises(ValueError, match="do not belong together"):
+        image_files.mnist(tmp_path)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import sympy as sp
 import torch
 from torch import Tensor
 
 from numerics.data import digits
 from numerics.deep_derivatives import hessian_product
+from numerics.initialisation import initialised
 from numerics.kernel import GraphonKernel
 from numerics.latent_batch import LatentBatch
 from numerics.latent_covariance import gaussian_root
@@ -171,3 +173,37 @@ def test_bad_input(change: dict[str, object], message: str) -> None:
     arguments |= change
     with pytest.raises(ValueError, match=message):
         LatentBatch(**arguments)  # type: ignore[arg-type]
+
+
+def test_a_network_as_it_was_initialised() -> None:
+    """Kaiming's biases train but are zero; PyTorch's weights are uniform: both are seen."""
+    x, y = images()
+    kaiming = LatentBatch.of(initialised(WIDTHS, "relu", "kaiming", bias=True), x, y)
+    assert kaiming.biases == (0.0,) * 4
+    assert kaiming.law is None
+    default = LatentBatch.of(initialised(WIDTHS, "relu", "pytorch", bias=True), x, y)
+    assert default.law == Uniform()
+    assert default.biases == pytest.approx([1.0 / (3.0 * n) for n in WIDTHS[:-1]])
+    assert {kaiming.parametrisation, default.parametrisation} == {"standard"}
+    with pytest.raises(ValueError, match="not a variance profile"):
+        LatentBatch.of(MLP(WIDTHS, variances=[2.0, None, None, None]), x, y)
+    with pytest.raises(TypeError, match="net must be an MLP"):
+        LatentBatch.of(None, x, y)  # type: ignore[arg-type]
+
+
+def test_what_cannot_be_computed_with_is_refused_by_name() -> None:
+    x, y = images()
+    z = sp.Symbol("z", real=True)
+    for options in ({"x": x * 1e170}, {"activation": 1 / z}, {"activation": sp.exp(z), "gain": 9}):
+        with pytest.raises(ValueError, match="x, gain and activation must give finite"):
+            LatentBatch(**({"x": x, "widths": WIDTHS, "y": y} | options))
+    for name, value in (("x", "abc"), ("x", None), ("x", [[1.0], [1.0, 2.0]]), ("gain", "much"),
+                        ("gain", None), ("bias", [[0.1] * 4]), ("y", ["a"] * 12)):  # fmt: skip
+        with pytest.raises(ValueError, match=f"^{name} must be"):
+            LatentBatch(**({"x": x, "widths": WIDTHS, "y": y} | {name: value}))
+    with pytest.raises(ValueError, match="y must be finite"):
+        LatentBatch(x, WIDTHS, loss="squared", y=np.full((12, 10), np.nan))
+    with pytest.raises(ValueError, match="activation must be one of"):
+        LatentBatch(x, WIDTHS, "rely", y=y)
+    same = LatentBatch(x, WIDTHS, y=y, gain=torch.tensor([1.0, 2.0, 1.0, 1.0]))
+    assert same.gains == (1.0, 2.0, 1.0, 1.0)

@@ -17,7 +17,7 @@ from numerics.latent_graphon import LatentGraphon, LatentLimit
 from numerics.latent_histogram import combined
 from numerics.masks import keep_largest
 from numerics.mlp import MLP
-from theory.laws import Uniform
+from theory.laws import Gaussian, Uniform
 
 DATA = digits(normalise=True)
 SMALL = (64, 40, 40, 40, 10)
@@ -96,15 +96,16 @@ def test_uniform_weights_with_a_bias() -> None:
     net = initialised((64, 800, 800, 10), "tanh", "pytorch", bias=True, seed=1)
     masks = keep_largest(snip_scores(net, x, y), 0.2)
     found = {}
-    for law in (Uniform(), None):
+    assert LatentBatch.of(net, x, y).law == Uniform()
+    for law in (Uniform(), Gaussian()):
         graphon = LatentGraphon(LatentBatch.of(net, x, y, law=law), "snip", 0.2)
         limit = graphon.solve(samples=1024, replicates=3, bins=BINS)
         found[law] = limit.densities[0]
-        if law is not None:
+        if law == Uniform():
             assert misfit(graphon, limit, masks, 800) < NEAR
     first = float(masks[0].double().mean())
     assert found[Uniform()] == pytest.approx(first, abs=0.005)
-    assert abs(found[None] - first) > 0.005
+    assert abs(found[Gaussian()] - first) > 0.005
 
 
 def test_one_input_is_an_integral_over_two_scalars() -> None:
@@ -308,6 +309,63 @@ def test_bad_input() -> None:
     fine = LatentGraphon(squared, "grasp", 0.2).solve(samples=64, replicates=2, bins=8)
     with pytest.raises(ValueError, match="other must have the grid"):
         fine.minus(LatentGraphon(squared, "random", 0.2).solve(bins=4))
+
+
+def test_the_size_of_a_residual_does_not_matter() -> None:
+    """Scores are proportional to it; single precision must not lose them."""
+    x, _ = images(8)
+    r = torch.from_numpy(np.random.default_rng(0).standard_normal((8, 10)))
+    found = {
+        size: LatentGraphon(
+            LatentBatch(x, (64, 50, 50, 10), "tanh", residual=size * r), "snip", 0.2
+        ).solve(samples=64, replicates=2, bins=4)
+        for size in (1e-60, 1.0, 1e30)
+    }
+    for size, limit in found.items():
+        assert limit.densities == pytest.approx(found[1.0].densities, abs=1e-6)
+        taus = [float(layer.threshold.value) for layer in limit.layers]
+        plain = [size * float(layer.threshold.value) for layer in found[1.0].layers]
+        assert taus == pytest.approx(plain, rel=1e-4)
+
+
+def test_layers_that_lose_their_weights_are_noted() -> None:
+    x, y = images(8)
+    batch = LatentBatch(x, (64, 50, 50, 10), "tanh", y=y)
+    options = {"samples": 64, "replicates": 2, "bins": 4}
+    for criterion in ("snip", "random", "magnitude"):
+        limit = LatentGraphon(batch, criterion, 1e-6).solve(**options)
+        assert "layer 2 keeps less than one of its 2500 weights" in limit.notes
+        kept = LatentGraphon(batch, criterion, 0.2).solve(**options)
+        assert not any("less than one" in note for note in kept.notes)
+
+
+def test_scores_that_are_all_zero_have_no_limit() -> None:
+    x, y = images(8)
+    dark = LatentBatch(x * 0.0, (64, 50, 50, 10), "tanh", y=y)
+    with pytest.raises(ValueError, match="scores are all zero"):
+        LatentGraphon(dark, "snip", 0.2).solve(samples=64, replicates=2, bins=4)
+    lit = LatentBatch(x * 0.0, (64, 50, 50, 10), "tanh", y=y, bias=1.0)
+    with pytest.raises(ValueError, match="scores of layer 1 are all zero"):
+        LatentGraphon(lit, "snip", 0.2, scope="layer").solve(samples=64, replicates=2, bins=4)
+    huge = LatentBatch(x * 1e30, (64, 50, 50, 10), "relu", y=y, gain=1e10)
+    with pytest.raises(ValueError, match=r"scores that are finite in torch\.float32"):
+        LatentGraphon(huge, "snip", 0.2).solve(samples=64, replicates=2, bins=4)
+
+
+def test_numbers_that_are_none() -> None:
+    x, y = images(8)
+    batch = LatentBatch(x, (64, 50, 50, 10), "tanh", y=y)
+    with pytest.raises(TypeError, match="batch must be a LatentBatch"):
+        LatentGraphon(x, "snip", 0.2)  # type: ignore[arg-type]
+    for keep in (1, (1.0,), (True,), None):
+        with pytest.raises(ValueError, match="keep must name layers from 1 to 3"):
+            LatentGraphon(batch, "snip", 0.2, keep=keep)  # type: ignore[arg-type]
+    graphon = LatentGraphon(batch, "snip", 0.2)
+    for name in ("samples", "replicates", "repeats", "bins"):
+        with pytest.raises(ValueError, match=f"{name} must be an integer"):
+            graphon.solve(**({"samples": 64, "bins": 4} | {name: 8.5}))
+    with pytest.raises(ValueError, match="n must be an integer"):
+        graphon.sampled(64.5, bins=4)  # type: ignore[arg-type]
 
 
 @pytest.mark.gpu

@@ -258,3 +258,60 @@ def test_weights_that_are_not_finite() -> None:
     for criterion in DEEP_CRITERIA[1:]:
         with pytest.raises(ValueError, match="finite"):
             prune_module(module, criterion, 0.5, x, y)
+
+
+# ------------------------------------------------------------------- what users bring along
+
+
+class Pair(nn.Linear):
+    """Gives two things."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x), x  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("criterion", ["snip", "grasp"])
+def test_modules_and_losses_that_will_not_do(criterion: str) -> None:
+    x, y = data()
+    module = nn.Linear(6, 4, dtype=torch.float64)
+    for inputs in (x.float(), x[:, :3]):
+        with pytest.raises(ValueError, match=r"module must take inputs of shape \(12, \d\)"):
+            prune_module(module, criterion, 0.3, inputs, y)
+    with pytest.raises(ValueError, match="module must give a tensor, got tuple"):
+        prune_module(Pair(6, 4, dtype=torch.float64), criterion, 0.3, x, y)
+    for loss in (nn.CrossEntropyLoss(reduction="none"), lambda f, y: 1.0):
+        with pytest.raises(ValueError, match="loss must give one number"):
+            prune_module(module, criterion, 0.3, x, y, loss=loss)
+    assert not torch_prune.is_pruned(module)
+
+
+def test_gradients_may_be_switched_off_outside() -> None:
+    x, y = data()
+    module = twin(initialised(WIDTHS, "relu", "kaiming", seed=3))
+    for criterion in ("snip", "grasp", "synflow"):
+        plain = prune_module(module, criterion, 0.3, x, y, apply=False)
+        with torch.no_grad():
+            quiet = prune_module(module, criterion, 0.3, x, y, apply=False)
+        assert all(torch.equal(plain.masks[k], quiet.masks[k]) for k in NAMES)
+
+
+def test_masks_are_applied_to_all_layers_or_none() -> None:
+    found = prune_module(twin(MLP(WIDTHS, "relu")), "random", 0.3, apply=False)
+    other = twin(MLP((6, 20, 15, 10, 5), "relu"))
+    with pytest.raises(ValueError, match=r"module must have a layer '6' with weights of shape"):
+        found.apply(other)
+    assert not torch_prune.is_pruned(other)
+    with pytest.raises(ValueError, match="module must have a layer '0'"):
+        found.apply(nn.Linear(6, 20))
+
+
+def test_a_module_that_flow_leaves_is_noted() -> None:
+    module = twin(MLP((6, 20, 15, 10, 4), "relu", seed=1))
+    once = prune_module(module, "synflow", 0.005, rounds=1, input_shape=(6,), apply=False)
+    assert once.severed
+    assert "no path is left from the inputs to the outputs" in once.notes
+    whole = prune_module(module, "synflow", 1.0, input_shape=(6,), apply=False)
+    assert set(whole.thresholds.values()) == {None}
+    for shape in (6, (-6,), (6.0,)):
+        with pytest.raises(ValueError, match="input_shape must hold positive integers"):
+            prune_module(module, "synflow", 0.5, input_shape=shape)  # type: ignore[arg-type]

@@ -239,3 +239,21 @@ def test_cuda_keeps_the_same_edges() -> None:
     here: SynFlow = synflow(weights, 0.2)
     there = synflow([w.cuda() for w in weights], 0.2)
     assert all(torch.equal(a, b.cpu()) for a, b in zip(here.masks, there.masks, strict=True))
+
+
+def test_edges_without_flow_that_must_stay_are_noted() -> None:
+    weights = [torch.ones(4, 4, dtype=torch.float64), torch.eye(4, dtype=torch.float64)]
+    weights[1][2:] = 0.0  # two neurons lead nowhere, and so do half of the first layer's edges
+    told = synflow(weights, 0.75, rounds=1, scope="layer", keep=(2,))
+    assert told.notes == ("from round 1 edges without flow are kept, at random",)
+    assert int(told.masks[0][:2].sum()) == 8
+    assert synflow(weights, 0.5, rounds=1, scope="layer", keep=(2,)).notes == ()
+
+
+def test_weights_beyond_the_range_of_their_type_are_refused() -> None:
+    huge = [torch.full(shape, 1e38) for shape in ((20, 20), (3, 20))]
+    with pytest.raises(ValueError, match=r"weights must have sums within the range of torch\.fl"):
+        synflow(huge, 0.5)
+    assert synflow([each.double() for each in huge], 0.5).notes == ()
+    with pytest.raises(ValueError, match="keep must hold layer numbers"):
+        synflow(huge, 0.5, keep=None)  # type: ignore[arg-type]

@@ -86,6 +86,8 @@ def pruned_network(
     against the coupled kernel; ``density``: largest distance of a layer's density from its, and
     ``uneven`` from the density asked for.
     """
+    if points < 2:
+        raise ValueError(f"points must be at least 2, got {points}")
     given = problem(batch, points, outputs, dataset)
     widths = (given.x.shape[1], *([n] * depth), outputs)
     gain, loss = GAINS[activation], loss_of(outputs)
@@ -93,6 +95,8 @@ def pruned_network(
     pruned = prune(net, criterion, density, given.x, given.y, loss=loss, scope=scope)
     shares = empirical_ntk(pruned.apply(net), given.inputs, per_layer=True)
     mine, total = traces(shares), shares.sum(dim=0)
+    if not min(mine) > 0.0:
+        raise ValueError(f"density must leave a path through width {n}, got {density}")
     output = net(given.x).double()
     seen = LatentBatch(
         given.x, widths, activation, gain=gain, loss=find_loss(loss), y=given.y, output=output

@@ -33,7 +33,12 @@ SETS = [frozenset(on) for size in range(4) for on in combinations(CAUSES, size)]
 
 
 def concentration(kernel: Tensor) -> float:
-    """Share of the largest five eigenvalues in the trace."""
+    """Share of the largest five eigenvalues in the trace.
+
+    Raises ValueError where there is no trace.
+    """
+    if not bool(kernel.any()):
+        raise ValueError("density must leave a path through the network; its kernel is zero")
     return float(energy(eigenvalues(kernel), TOP))
 
 
@@ -60,6 +65,8 @@ def spectrum_causes(
     lead`` the input's less coupling's, ``width lead`` width's less the input's, ``width excess``
     width's less a third of the rise.
     """
+    if points < TOP:
+        raise ValueError(f"points must be at least {TOP}, got {points}")
     given = problem(batch, points, outputs, dataset)
     widths = (given.x.shape[1], *([n] * depth), outputs)
     gain, loss = GAINS[activation], loss_of(outputs)
