@@ -22,6 +22,10 @@ MODULES: tuple[str, ...] = (
     "reductions",
     "spectra",
     "saliency_kernels",
+    "coupled_forms",
+    "coupled_kernels",
+    "coupled_factor",
+    "spectrum_causes",
     "expressivity",
     "expressivity_boundary",
     "expressivity_widths",
@@ -31,6 +35,9 @@ MODULES: tuple[str, ...] = (
     "generalisation_curves",
     "generalisation_alignment",
     "generalisation_paths",
+    "synflow",
+    "deep_masks",
+    "deep_limits",
 )
 
 

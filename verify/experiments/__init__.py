@@ -9,7 +9,7 @@ from importlib import import_module
 
 from verify.experiment import REGISTRY, Experiments
 
-MODULES: tuple[str, ...] = ()
+MODULES: tuple[str, ...] = ("figure_1", "coupled_factor", "spectrum")
 
 
 def load() -> Experiments:

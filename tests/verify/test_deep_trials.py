@@ -1,0 +1,178 @@
+"""The trials behind the claims about deep masks, and the experiment that shows them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from numerics.deep_scores import grasp_scores, snip_scores
+from numerics.histogram import sas
+from theory import criteria
+from verify import experiments
+from verify.experiments import figure_1
+from verify.trials import deep_figures, deep_limits, deep_masks
+from verify.trials.deep_masks import batch_of, network, probabilities, pruned_by, widths_of
+
+CASES = [[4, 0.2]]
+
+
+def test_batches_are_fixed_disjoint_and_of_the_class_that_is_asked_for() -> None:
+    mixed, other = batch_of("digits", 16), batch_of("digits", 16, "other")
+    single = batch_of("digits", 16, "single")
+    assert not (mixed.x[:, None] == other.x[None]).all(dim=2).any()
+    assert len(mixed.y.unique()) > 5
+    assert set(single.y.tolist()) == {0}
+    assert torch.allclose(mixed.x.square().sum(dim=1), torch.tensor(64.0, dtype=torch.float64))
+    assert batch_of("digits", 16, "single", "parity").y.unique().tolist() == [1.0]
+    with pytest.raises(ValueError, match="no batch 'new'"):
+        batch_of("digits", 16, "new")
+
+
+@pytest.mark.parametrize("criterion", ["snip", "grasp-magnitude", "grasp"])
+def test_probabilities_have_the_scale_of_the_scores_and_the_density_of_the_mask(
+    criterion: str,
+) -> None:
+    data = batch_of("digits", 32)
+    net = network(5, widths_of("digits", 200, 4))
+    pruned = pruned_by(net, data, criterion, 0.2, 0)
+    found = probabilities(net, data, pruned, 3)
+    x = data.x.to(net.dtype)
+    score = (snip_scores if criterion == "snip" else grasp_scores)(net, x, data.y)[2].double().abs()
+    level = pruned.thresholds[2]
+    assert level is not None
+    cut = level * net.weights[2].double().abs() / score  # tau over the scale of the score
+    share = torch.special.erfc(cut / math.sqrt(2.0)) / (2.0 if criterion == "grasp" else 1.0)
+    assert torch.allclose(found, share, atol=1e-6)
+    assert float(found.mean()) == pytest.approx(pruned.densities[2], abs=0.006)
+
+
+def test_the_own_limit_is_nearer_than_its_near_misses() -> None:
+    for criterion in ("snip", "grasp"):
+        found = deep_masks.deep_histograms(seed=3, n=256, criterion=criterion, cases=CASES)
+        misses = [found[miss] for miss in ("flat", *deep_masks.NEAR[criterion])]
+        assert found["distance"] < 0.4 * min(misses)
+        assert found["density_gap"] < 0.4 * min(found["density_uniform"], found["density_ends"])
+
+
+def test_cases_are_averaged() -> None:
+    both = deep_masks.deep_cut(seed=4, n=64, criterion="snip", cases=[[4, 0.2], [5, 0.1]])
+    each = [
+        deep_masks.deep_cut(seed=4, n=64, criterion="snip", cases=[case])
+        for case in ([4, 0.2], [5, 0.1])
+    ]
+    for end in ("lower", "upper"):
+        assert both[end] == pytest.approx((each[0][end] + each[1][end]) / 2)
+    assert 0.0 < both["lower"] <= both["upper"]
+
+
+def test_certified_noise_of_edges_halves_over_four_times_the_width() -> None:
+    narrow, wide = (
+        deep_masks.deep_cut(seed=6, n=n, criterion="snip", cases=CASES)["upper"] for n in (64, 256)
+    )
+    assert narrow / wide == pytest.approx(2.0, rel=0.25)
+
+
+def test_the_pattern_of_sorting_explains_a_constant_graphon() -> None:
+    found = [
+        deep_masks.sorted_constant_deep(
+            seed=seed, n=256, criterion="magnitude", depth=4, density=0.2, bins=8
+        )["explained"]
+        for seed in range(4)
+    ]
+    assert np.mean(found) == pytest.approx(1.0, abs=0.06)
+
+
+def test_masks_drawn_from_the_limit_are_about_as_far_from_it() -> None:
+    found = [
+        deep_masks.sampled_ratio(seed=seed, n=128, criterion="snip", depth=4, density=0.2)["ratio"]
+        for seed in range(4)
+    ]
+    assert 0.4 < np.mean(found) < 1.8
+
+
+def test_the_sorted_average_has_the_histogram_and_not_the_structure() -> None:
+    data = batch_of("digits", 32)
+    net = network(1, widths_of("digits", 128, 4))
+    P = probabilities(net, data, pruned_by(net, data, "snip", 0.2, 0), 3)
+    ordered = P[P.mean(dim=1).argsort()][:, P.mean(dim=0).argsort()]
+    average = ordered.reshape(16, 8, 16, 8).mean(dim=(1, 3))
+    average = average.repeat_interleave(8, 0).repeat_interleave(8, 1)
+    np.testing.assert_allclose(sas(P, 16), sas(average, 16), atol=1e-12)
+    found = deep_limits.functionals(P, 16, 0)
+    assert 0.005 < found["lower"] <= found["upper"]
+    assert found["third"] > 2.5 * found["third_sorted"]
+    assert 0.0 < found["cycles"] < found["upper"]
+    with pytest.raises(ValueError, match="multiple of the 16 bins"):
+        deep_limits.functionals(P[:100, :100], 16, 0)
+
+
+def test_sorting_is_faithful_where_the_graphon_increases_with_both_degrees() -> None:
+    P = torch.from_numpy(criteria.snip().limit(0.2).grid(128))
+    coarse, fine = (deep_limits.functionals(P, bins, 0) for bins in (8, 32))
+    assert fine["upper"] < 0.35 * coarse["lower"]
+    assert fine["third_sorted"] > 0.95 * fine["third"]
+    same = deep_limits.functionals(torch.full((32, 32), 0.2, dtype=torch.float64), 8, 0)
+    assert same["upper"] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_two_batches_move_the_mask_and_magnitude_ignores_them() -> None:
+    common = {"n": 128, "depth": 4, "density": 0.2}
+    moved = deep_limits.two_batches(seed=2, criterion="snip", **common)
+    alike = deep_limits.two_batches(seed=2, criterion="magnitude", **common)
+    assert moved["apart"] > 0.05
+    assert alike["apart"] == 0.0
+
+
+def test_gain_is_what_the_limits_differ_by() -> None:
+    rows = [deep_limits.two_networks(seed=s, n=256, depth=4, density=0.2) for s in range(8)]
+    for row in rows:
+        assert row["excess"] == pytest.approx(row["gain"] - row["between"])
+    gain, between = (np.array([row[name] for row in rows]) for name in ("gain", "between"))
+    assert np.corrcoef(gain, between)[0, 1] > 0.8
+    predicted = deep_limits.between_residuals(4, 0.2, residuals=24)
+    assert 0.0003 < predicted < 0.006
+
+
+def test_the_rest_of_grasp_falls_and_moves_fewer_edges() -> None:
+    rows = [
+        [deep_limits.gauss_newton(seed=s, n=n, depth=3, activation="tanh") for s in range(3)]
+        for n in (64, 256)
+    ]
+    for name, least in (("relative", 1.5), ("masks", 1.3)):
+        narrow, wide = (np.mean([row[name] for row in each]) for each in rows)
+        assert narrow > least * wide > 0.0
+    one = rows[0][0]
+    assert one["relative"] == pytest.approx(one["rest"] / one["part"])
+
+
+def test_synflow_stays_away_from_a_constant_below_the_critical_density() -> None:
+    above, below = (
+        deep_limits.synflow_mask(seed=1, n=256, depth=4, density=density, rounds=25)
+        for density in (0.5, 0.2)
+    )
+    assert above["upper"] < 0.5 * below["lower"]
+
+
+def test_predicted_histogram_is_that_of_wide_masks() -> None:
+    settings = {"depth": 4, "density": 0.2, "batch": 32, "bins": 8}
+    limit = deep_figures.predicted_histogram(0, n=384, criterion="snip", samples=256, **settings)
+    masks = [
+        deep_figures.sorted_mask(s, n=384, criterion="snip", **settings)["histogram"]
+        for s in range(4)
+    ]
+    gap = np.array(limit["histogram"]) - np.mean(masks, axis=0)
+    assert np.sqrt(np.mean(gap**2)) < 0.035
+    assert np.mean(limit["histogram"]) == pytest.approx(limit["density"], abs=1e-4)
+
+
+def test_the_experiment_measures_distances_as_the_paper_does() -> None:
+    first, second = np.zeros((4, 4)), np.full((4, 4), 0.5)
+    assert figure_1._euclidean(first, second) == 2.0
+    chosen = experiments.load().get("a-figure-1")
+    assert chosen.trials("full") == 6 * 4 * 100 + 5 + 5 * 4 * 16
+    masks = chosen.parts[0]
+    assert {cell["criterion"] for cell in masks.cells("full")} == set(figure_1.CRITERIA)
+    assert {cell["bins"] for cell in masks.cells("full")} == {64}
