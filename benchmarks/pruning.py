@@ -32,7 +32,7 @@ from typing import Any
 from benchmarks import report
 
 DENSITY = 0.2
-CRITERIA = ("random", "magnitude", "snip", "grasp", "synflow")
+CRITERIA = ("random", "magnitude", "snip", "grasp-signed", "synflow")
 ROWS = (*CRITERIA, "snip_scores", "grasp_scores", "snip_autograd", "grasp_autograd", "wide")
 
 
@@ -90,7 +90,7 @@ def row(name: str, samples: int, width: int, repeat: int) -> dict[str, float]:
         module = torch.nn.Sequential(*parts[:-1])
         if name.endswith("_autograd"):
             criterion = name.removesuffix("_autograd")
-            call = lambda: by_autograd(module, x, y, criterion == "grasp")  # noqa: E731
+            call = lambda: by_autograd(module, x, y, criterion == "grasp-signed")  # noqa: E731
             ours = prune(net, criterion, DENSITY, x, y).masks
             differ = sum(int((a != b).sum()) for a, b in zip(call(), ours, strict=True))
             result["disagree"] = differ / sum(W.numel() for W in net.weights)
@@ -133,7 +133,7 @@ def measure(
             result[name] = {"failed": done.stderr.strip().splitlines()[-1:]}
             continue
         result[name] = json.loads(done.stdout.strip().splitlines()[-1])
-    for kind in ("snip", "grasp"):
+    for kind in ("snip", "grasp-signed"):
         ours, theirs = result[kind].get("seconds"), result[f"{kind}_autograd"].get("seconds")
         if ours and theirs:
             result[kind]["speed_up_to_autograd"] = theirs / ours

@@ -58,7 +58,7 @@ class CoupledKernel:
     Args:
         batch: inputs, architecture and residual; see :class:`LatentBatch`. A random residual is
             drawn anew in each replicate, so the kernel is then the average over it.
-        criterion: "snip"; "grasp-magnitude", SNIP at the Gauss-Newton residual; "magnitude";
+        criterion: "snip"; "grasp", SNIP at the Gauss-Newton residual; "magnitude";
             "random".
         density: share of weights kept, in (0, 1]: of all layers that are not in ``keep``
             together (scope "global") or of each; or a sequence with one for each layer (scope
@@ -208,7 +208,7 @@ class CoupledKernel:
         outputs that it comes from, if it does.
         """
         batch, criterion = self.batch, self.rule.criterion
-        if criterion not in ("snip", "grasp-magnitude"):
+        if criterion not in ("snip", "grasp"):
             return None, 1.0, None
         output = batch.output
         if batch.given is None:
@@ -254,7 +254,7 @@ class CoupledKernel:
                 f"samples is less than four times the latents of a neuron ({self.latents}): the "
                 "coupling of pruned to dense latents is overrated; see bias"
             )
-        if self.rule.criterion in ("snip", "grasp-magnitude") and not self.batch.residual_given:
+        if self.rule.criterion in ("snip", "grasp") and not self.batch.residual_given:
             out.append("the residual is random: the kernel is an average over initial outputs")
         return out
 

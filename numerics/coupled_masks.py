@@ -35,7 +35,7 @@ from numerics.latent_threshold import (
 
 __all__ = ["CRITERIA", "PAIRS", "Layers", "Rule", "masks"]
 
-CRITERIA = ("snip", "grasp-magnitude", "magnitude", "random")
+CRITERIA = ("snip", "grasp", "magnitude", "random")
 """Criteria whose scores are even in the weight, so that the kernel has a limit."""
 PAIRS = 1 << 22
 """At most so many pairs of neurons of a hidden layer enter its threshold."""

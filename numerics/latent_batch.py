@@ -259,7 +259,7 @@ class LatentBatch:
     ) -> Tensor:
         """What takes the residual's place in a criterion's scores, (N, outputs).
 
-        The residual itself for "snip"; for "grasp" and "grasp-magnitude" ``C Theta r`` with the
+        The residual itself for "snip"; for "grasp-signed" and "grasp" ``C Theta r`` with the
         loss's curvature C in the outputs and the dense NTK, the Gauss-Newton part of ``H g``.
         ``output`` may be None where the curvature does not need it (squared loss) or where
         labels and residual determine it. Raises ValueError where they do not.

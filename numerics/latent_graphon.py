@@ -43,8 +43,8 @@ from numerics.seeds import generator
 
 __all__ = ["CRITERIA", "LatentBatch", "LatentGraphon", "LatentLimit", "LayerLimit"]
 
-CRITERIA = ("random", "magnitude", "snip", "grasp-magnitude", "grasp")
-"""Criteria with a limit of this kind; "grasp" is signed: the largest ``w (H g)`` are kept."""
+CRITERIA = ("random", "magnitude", "snip", "grasp", "grasp-signed")
+"""Criteria with a limit of this kind; "grasp-signed" keeps the largest ``w (H g)``."""
 _CONSTANT = ("random", "magnitude")
 _OUTPUT_SAMPLES = 16
 
@@ -82,7 +82,7 @@ class LatentGraphon:
         self.batch, self.criterion, self.density = batch, criterion, checked_density(density)
         self.scope, self.dtype = scope, dtype
         self.keep = layer_numbers("keep", keep, batch.layers)
-        self.signed = criterion == "grasp"
+        self.signed = criterion == "grasp-signed"
         widths = batch.widths
         self.counts = [a * b for a, b in itertools.pairwise(widths)]
         self._constant = self._constant_thresholds()

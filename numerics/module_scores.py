@@ -228,7 +228,7 @@ def module_scores(
     data, mean = batches(x, y, batch_size), _mean_loss(loss, temperature)
     slopes = (_gradients if criterion == "snip" else _hessian_gradients)(net, data, mean)
     products = [W * slope for W, slope in zip(net.effective, slopes, strict=True)]
-    return products if criterion == "grasp" else [each.abs() for each in products]
+    return products if criterion == "grasp-signed" else [each.abs() for each in products]
 
 
 class Flow:

@@ -37,12 +37,12 @@ from numerics.synflow import synflow
 
 __all__ = ["DEEP_CRITERIA", "SCOPES", "Pruned", "check_criterion", "prune", "scores"]
 
-DEEP_CRITERIA = ("random", "magnitude", "snip", "grasp-magnitude", "grasp", "synflow")
-"""Criteria by name: ``"grasp"`` is the signed one, which keeps the largest ``θ ∘ H g``, and
-``"grasp-magnitude"`` its absolute value."""
+DEEP_CRITERIA = ("random", "magnitude", "snip", "grasp", "grasp-signed", "synflow")
+"""Criteria by name: ``"grasp-signed"`` is the signed one, which keeps the largest ``θ ∘ H g``, and
+``"grasp"`` its absolute value."""
 SCOPES = ("global", "layer")
 
-NEED_DATA = ("snip", "grasp-magnitude", "grasp")
+NEED_DATA = ("snip", "grasp", "grasp-signed")
 """Criteria that look at data."""
 
 
@@ -89,7 +89,7 @@ def scores(
         net, x, y, loss, temperature=temperature, parametrisation=parametrisation,
         batch_size=batch_size,
     )  # fmt: skip
-    return signed if criterion == "grasp" else [each.abs_() for each in signed]
+    return signed if criterion == "grasp-signed" else [each.abs_() for each in signed]
 
 
 # -------------------------------------------------------------------------------------- pruning

@@ -138,8 +138,8 @@ def test_one_hidden_layer_is_the_saliency_kernel() -> None:
 
 def test_grasp_is_snip_at_its_effective_residual() -> None:
     squared = batch(loss="squared")
-    moved = batch(residual=squared.effective_residual(R.double(), None, "grasp-magnitude"))
-    first = CoupledKernel(squared, "grasp-magnitude", 0.3, samples=128, replicates=2)()
+    moved = batch(residual=squared.effective_residual(R.double(), None, "grasp"))
+    first = CoupledKernel(squared, "grasp", 0.3, samples=128, replicates=2)()
     second = CoupledKernel(moved, "snip", 0.3, samples=128, replicates=2)()
     plain = CoupledKernel(squared, "snip", 0.3, samples=128, replicates=2)()
     assert torch.equal(first.ntk, second.ntk)
@@ -313,7 +313,7 @@ def test_a_cap_that_is_too_small() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"criterion": "grasp"}, "criterion must be one of"),
+        ({"criterion": "grasp-signed"}, "criterion must be one of"),
         ({"density": 0.0}, "density must lie"),
         ({"density": [0.2, 0.3], "scope": "layer"}, "density must be one number, or 4"),
         ({"density": [0.2] * 4}, "density must be one number, or 4"),

@@ -26,7 +26,7 @@ def together(densities: tuple[float, ...] | list[float], keep: tuple[int, ...]) 
     return sum(COUNTS[k] * densities[k] for k in pruned) / sum(COUNTS[k] for k in pruned)
 
 
-@pytest.mark.parametrize("criterion", ["snip", "grasp-magnitude", "magnitude", "random"])
+@pytest.mark.parametrize("criterion", ["snip", "grasp", "magnitude", "random"])
 @pytest.mark.parametrize(
     ("scope", "keep"), [("global", ()), ("global", (1,)), ("global", (1, 3)), ("layer", (2,))]
 )

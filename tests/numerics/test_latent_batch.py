@@ -69,7 +69,7 @@ def test_effective_residual_makes_the_gauss_newton_product(loss: str, parametris
         x, net.widths, "erf", loss=loss, y=labels, output=net(x), parametrisation=parametrisation
     )
     effective = batch.effective_residual(batch.draw_residual(np.random.default_rng(0)),
-                                         batch.output, "grasp-magnitude")  # fmt: skip
+                                         batch.output, "grasp")  # fmt: skip
     states = net.states(x)
     deltas = net.backward(states, effective)
     exact = hessian_product(
@@ -89,8 +89,8 @@ def test_curvature_follows_from_labels_and_residual() -> None:
     given = LatentBatch(x, WIDTHS, "relu", gain=2.0, y=y)
     output = given.draw_output(np.random.default_rng(4))
     r = given.residual_of(output)
-    by_output = given.effective_residual(r, output, "grasp")
-    by_labels = given.effective_residual(r, None, "grasp")
+    by_output = given.effective_residual(r, output, "grasp-signed")
+    by_labels = given.effective_residual(r, None, "grasp-signed")
     assert torch.allclose(by_output, by_labels, atol=1e-9)
 
 

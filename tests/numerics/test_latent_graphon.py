@@ -78,7 +78,7 @@ def test_grasp_through_the_gauss_newton_residual(signed: bool) -> None:
     net = initialised((64, 800, 800, 10), "relu", "kaiming", seed=4)
     scores = grasp_scores(net, x, y, gauss_newton=True)
     masks = keep_largest([s if signed else s.abs() for s in scores], 0.3)
-    name = "grasp" if signed else "grasp-magnitude"
+    name = "grasp-signed" if signed else "grasp"
     graphon = LatentGraphon(LatentBatch.of(net, x, y), name, 0.3)
     limit = graphon.solve(samples=1024, replicates=3, bins=BINS)
     for mine, layer in zip(limit.densities, masks, strict=True):
@@ -261,7 +261,7 @@ def test_more_than_all_scores_keeps_ties_at_random_and_says_so() -> None:
     assert any("scores that vanish" in note for note in limit.notes)
 
 
-@pytest.mark.parametrize("criterion", ["snip", "grasp", "magnitude", "random"])
+@pytest.mark.parametrize("criterion", ["snip", "grasp-signed", "magnitude", "random"])
 def test_density_one_keeps_everything(criterion: str) -> None:
     x, y = images(8)
     graphon = LatentGraphon(LatentBatch(x, SMALL, "relu", gain=2.0, y=y), criterion, 1.0)
@@ -276,7 +276,7 @@ def test_density_one_keeps_everything(criterion: str) -> None:
 def test_odd_batches_are_solved_with_notes() -> None:
     x = torch.cat((DATA.x[:70], DATA.x[:10]))
     batch = LatentBatch(x, SMALL, "tanh", y=torch.full((80,), 7))
-    limit = LatentGraphon(batch, "grasp-magnitude", 0.2).solve(samples=128, replicates=2, bins=8)
+    limit = LatentGraphon(batch, "grasp", 0.2).solve(samples=128, replicates=2, bins=8)
     text = " / ".join(limit.notes)
     for part in ("one class", "constant", "duplicates", "singular"):
         assert part in text
@@ -306,7 +306,7 @@ def test_bad_input() -> None:
         graphon.solve(replicates=1)
     squared = LatentBatch(x, SMALL, "relu", loss="squared", y=torch.zeros(4, 10),
                           residual=torch.ones(4, 10))  # fmt: skip
-    fine = LatentGraphon(squared, "grasp", 0.2).solve(samples=64, replicates=2, bins=8)
+    fine = LatentGraphon(squared, "grasp-signed", 0.2).solve(samples=64, replicates=2, bins=8)
     with pytest.raises(ValueError, match="other must have the grid"):
         fine.minus(LatentGraphon(squared, "random", 0.2).solve(bins=4))
 

@@ -120,11 +120,11 @@ def test_counts_and_thresholds(criterion: str, scope: str, keep: tuple[int, ...]
 
 def test_criteria_by_name_are_the_scores() -> None:
     net, (x, y) = network(), data()
-    signed = scores(net, "grasp", x, y, temperature=5.0)
+    signed = scores(net, "grasp-signed", x, y, temperature=5.0)
     for a, b, c in zip(
         signed,
         grasp_scores(net, x, y, temperature=5.0),
-        scores(net, "grasp-magnitude", x, y, temperature=5.0),
+        scores(net, "grasp", x, y, temperature=5.0),
         strict=True,
     ):
         assert torch.equal(a, b)
@@ -136,7 +136,7 @@ def test_criteria_by_name_are_the_scores() -> None:
 def test_grasp_keeps_what_its_paper_keeps() -> None:
     """The weights with the largest −θ ∘ Hg are removed: removal changes |g|² by −2 θ ∘ Hg."""
     net, (x, y) = network(), data()
-    pruned = prune(net, "grasp", 0.6, x, y, loss="cross-entropy")
+    pruned = prune(net, "grasp-signed", 0.6, x, y, loss="cross-entropy")
     values = grasp_scores(net, x, y)
     removed = [-s[~m] for s, m in zip(values, pruned.masks, strict=True) if m is not None]
     kept = [-s[m] for s, m in zip(values, pruned.masks, strict=True) if m is not None]
@@ -155,7 +155,7 @@ def test_grasp_keeps_what_its_paper_keeps() -> None:
 
 def test_parametrisation_of_the_network_is_the_default() -> None:
     x, y = data()
-    for criterion in ("magnitude", "grasp"):
+    for criterion in ("magnitude", "grasp-signed"):
         kaiming = initialised(WIDTHS, "tanh", "kaiming", seed=3)
         own = prune(kaiming, criterion, 0.3, x, y)
         standard, ntk = (
@@ -190,7 +190,7 @@ def test_pruning_a_pruned_network() -> None:
         total = sum(W.numel() for W in net.weights[:3])
         assert abs(pruned.achieved * total - 0.3 * total) <= (0.5 if scope == "global" else 1.5)
     with pytest.raises(ValueError, match=r"density must be at most 0\.5"):
-        prune(net, "grasp", 0.51, x, y, scope="layer")
+        prune(net, "grasp-signed", 0.51, x, y, scope="layer")
 
 
 @pytest.mark.parametrize("scope", ["global", "layer"])
@@ -290,10 +290,10 @@ def test_degenerate_batches_are_noted() -> None:
     assert prune(net, "snip", 0.5, x, y).connected
     assert "all labels of the batch are equal" in notes(prune(net, "snip", 0.5, x, y * 0))
     x[:, 1], x[:, 2] = 0.0, 1.0
-    said = notes(prune(net, "grasp", 0.5, x, y))
+    said = notes(prune(net, "grasp-signed", 0.5, x, y))
     assert "2 of 6 inputs are constant over the batch, 1 of them zero" in said
     pairs = [(x[:6], y[:6]), (x[6:], y[6:])]
-    assert notes(prune(net, "grasp", 0.5, pairs)) == said
+    assert notes(prune(net, "grasp-signed", 0.5, pairs)) == said
     assert "single sample" in notes(prune(net, "snip", 0.5, x[:1], y[:1]))
 
 
@@ -311,7 +311,7 @@ def test_scores_without_a_ranking_are_errors() -> None:
     net, (x, y) = network(), data()
     with pytest.raises(ValueError, match="scores are all zero"):
         prune(net.pruned([None, torch.zeros(15, 20, dtype=torch.bool), None, None]),
-              "grasp", 0.1, x * 0, y, keep=(3, 4))  # fmt: skip
+              "grasp-signed", 0.1, x * 0, y, keep=(3, 4))  # fmt: skip
     with pytest.raises(ValueError, match="scores of layer 1 are all zero"):
         prune(net, "snip", 0.1, x * 0, y, scope="layer")
     net.weights[2][0, 0] = torch.inf

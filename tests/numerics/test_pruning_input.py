@@ -48,7 +48,7 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("criterion", ["snip", "grasp"])
+@pytest.mark.parametrize("criterion", ["snip", "grasp-signed"])
 @pytest.mark.parametrize("name", ODD)
 def test_batches_that_will_not_do(criterion: str, name: str) -> None:
     x, y, named = ODD[name]
@@ -82,7 +82,7 @@ def test_what_is_not_used_is_checked_too() -> None:
     with pytest.raises(ValueError, match="keep must hold layers"):
         prune(network(), "random", 0.3, keep=None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="temperature must be positive"):
-        prune(network(), "grasp", 0.3, X, Y, temperature="hot")  # type: ignore[arg-type]
+        prune(network(), "grasp-signed", 0.3, X, Y, temperature="hot")  # type: ignore[arg-type]
 
 
 def test_synflow_has_a_threshold_where_its_last_rounds_cut_nothing() -> None:

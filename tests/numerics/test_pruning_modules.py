@@ -138,7 +138,8 @@ def test_scores_of_a_convolution_against_differences() -> None:
 
     net = Differentiable(module)
     snip, grasp = (
-        module_scores(net, name, x, y, loss=nn.CrossEntropyLoss()) for name in ("snip", "grasp")
+        module_scores(net, name, x, y, loss=nn.CrossEntropyLoss())
+        for name in ("snip", "grasp-signed")
     )
     step = 1e-6
     for W, first, second, place in zip(
@@ -155,7 +156,7 @@ def test_scores_of_a_convolution_against_differences() -> None:
         assert float(second[place]) == pytest.approx(differences[1] / 2, rel=1e-5, abs=1e-9)
 
 
-@pytest.mark.parametrize("criterion", ["snip", "grasp"])
+@pytest.mark.parametrize("criterion", ["snip", "grasp-signed"])
 def test_masks_do_not_depend_on_batches(criterion: str) -> None:
     module, (x, y) = twin(initialised(WIDTHS, seed=3)), data()
     whole = prune_module(module, criterion, 0.3, x, y, apply=False)
@@ -238,7 +239,7 @@ def test_shared_weights_are_refused() -> None:
         ({"loss": "hinge"}, "loss"),
         ({"loss": 3}, "loss must be"),
         ({"temperature": 2.0}, "temperature"),
-        ({"criterion": "grasp", "temperature": -1.0}, "temperature"),
+        ({"criterion": "grasp-signed", "temperature": -1.0}, "temperature"),
         ({"criterion": "synflow", "x": None, "y": None}, "input_shape"),
         ({"criterion": "synflow", "rounds": 0}, "rounds"),
         ({"criterion": "synflow", "schedule": "steps"}, "schedule"),
@@ -270,7 +271,7 @@ class Pair(nn.Linear):
         return super().forward(x), x  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("criterion", ["snip", "grasp"])
+@pytest.mark.parametrize("criterion", ["snip", "grasp-signed"])
 def test_modules_and_losses_that_will_not_do(criterion: str) -> None:
     x, y = data()
     module = nn.Linear(6, 4, dtype=torch.float64)
@@ -288,7 +289,7 @@ def test_modules_and_losses_that_will_not_do(criterion: str) -> None:
 def test_gradients_may_be_switched_off_outside() -> None:
     x, y = data()
     module = twin(initialised(WIDTHS, "relu", "kaiming", seed=3))
-    for criterion in ("snip", "grasp", "synflow"):
+    for criterion in ("snip", "grasp-signed", "synflow"):
         plain = prune_module(module, criterion, 0.3, x, y, apply=False)
         with torch.no_grad():
             quiet = prune_module(module, criterion, 0.3, x, y, apply=False)

@@ -31,7 +31,7 @@ def test_batches_are_fixed_disjoint_and_of_the_class_that_is_asked_for() -> None
         batch_of("digits", 16, "new")
 
 
-@pytest.mark.parametrize("criterion", ["snip", "grasp-magnitude", "grasp"])
+@pytest.mark.parametrize("criterion", ["snip", "grasp", "grasp-signed"])
 def test_probabilities_have_the_scale_of_the_scores_and_the_density_of_the_mask(
     criterion: str,
 ) -> None:
@@ -44,13 +44,13 @@ def test_probabilities_have_the_scale_of_the_scores_and_the_density_of_the_mask(
     level = pruned.thresholds[2]
     assert level is not None
     cut = level * net.weights[2].double().abs() / score  # tau over the scale of the score
-    share = torch.special.erfc(cut / math.sqrt(2.0)) / (2.0 if criterion == "grasp" else 1.0)
+    share = torch.special.erfc(cut / math.sqrt(2.0)) / (2.0 if criterion == "grasp-signed" else 1.0)
     assert torch.allclose(found, share, atol=1e-6)
     assert float(found.mean()) == pytest.approx(pruned.densities[2], abs=0.006)
 
 
 def test_the_own_limit_is_nearer_than_its_near_misses() -> None:
-    for criterion in ("snip", "grasp"):
+    for criterion in ("snip", "grasp-signed"):
         found = deep_masks.deep_histograms(seed=3, n=256, criterion=criterion, cases=CASES)
         misses = [found[miss] for miss in ("flat", *deep_masks.NEAR[criterion])]
         assert found["distance"] < 0.4 * min(misses)

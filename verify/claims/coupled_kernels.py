@@ -20,7 +20,7 @@ WITHIN = 0.15
 WITHIN_LAYER = 0.25
 """The same for one layer's share, which spreads more."""
 TEN = {"depth": 2, "outputs": 10, "scope": "global"}
-GRASP = {"depth": 2, "criterion": "grasp-magnitude"}
+GRASP = {"depth": 2, "criterion": "grasp"}
 TANH = {"depth": 2, "activation": "tanh"}
 ALONE = {"readings": ("coupled",)}
 """Only the coupled kernel is solved."""

@@ -124,7 +124,7 @@ register(
         r"the two predicted limits, which is not zero.",
         hypotheses=(*SETTING[:2], BATCHES),
         depends=("hypothesis-as-printed",),
-        checks=(_two_limits("snip"), _two_limits("grasp")),
+        checks=(_two_limits("snip"), _two_limits("grasp-signed")),
         recorded=Verdict.SUPPORTED,
         explanation="Two batches of the same make-up differ much less. The distance of sorted "
         "histograms is not the cut distance, but graphons that agree have one sorted histogram.",

@@ -49,12 +49,12 @@ NAMES = {
     "random": "Random",
     "magnitude": "Magnitude",
     "snip": "SNIP",
-    "grasp-magnitude": "|GraSP|",
-    "grasp": "signed GraSP",
+    "grasp": "|GraSP|",
+    "grasp-signed": "signed GraSP",
 }
 MISSES = {
     "one input": "the first image alone (a product of factors)",
-    "grasp-magnitude": "|GraSP|'s limit",
+    "grasp": "|GraSP|'s limit",
     "snip": "SNIP's limit",
 }
 LIMITS = {
@@ -62,8 +62,8 @@ LIMITS = {
     "magnitude": r"a constant for each layer, set by the layers' scales",
     "snip": r"$2\bar\Phi\big(\tau/(\kappa_l|\langle\psi, h\rangle|)\big)$ on latents $\psi$ of "
     r"targets and $h$ of sources, given the residual",
-    "grasp-magnitude": r"that of SNIP with the residual $r$ replaced by $B\Theta r$",
-    "grasp": r"$\bar\Phi\big(\tau/(\kappa_l|\langle\psi, h\rangle|)\big)$, latents with the "
+    "grasp": r"that of SNIP with the residual $r$ replaced by $B\Theta r$",
+    "grasp-signed": r"$\bar\Phi\big(\tau/(\kappa_l|\langle\psi, h\rangle|)\big)$, latents with the "
     r"residual $B\Theta r$",
 }
 

@@ -21,8 +21,8 @@ CRITERIA = {
     "random": "Random",
     "magnitude": "Magnitude",
     "snip": "SNIP",
-    "grasp-magnitude": "|GraSP|",
-    "grasp": "signed GraSP",
+    "grasp": "|GraSP|",
+    "grasp-signed": "signed GraSP",
     "synflow": "SynFlow",
 }
 PREDICTED = [name for name in CRITERIA if name != "synflow"]

@@ -129,7 +129,7 @@ def probabilities(net: MLP, data: Dataset, pruned: Pruned, layer: int) -> Tensor
     assert level is not None
     scale = derivative.double().abs()
     share = torch.special.erfc(level / (scale * 2.0**0.5))
-    return share / 2.0 if criterion == "grasp" else share
+    return share / 2.0 if criterion == "grasp-signed" else share
 
 
 def mean_square(first: list[Array], second: list[Array]) -> float:
@@ -152,8 +152,8 @@ NEAR = {
     "random": ("snip",),
     "magnitude": ("snip",),
     "snip": ("one input",),
-    "grasp-magnitude": ("one input",),
-    "grasp": ("grasp-magnitude", "one input"),
+    "grasp": ("one input",),
+    "grasp-signed": ("grasp", "one input"),
 }
 """Near misses of each criterion's limit: another criterion's, or the same one's on another batch,
 of one class only or of the first image alone."""
