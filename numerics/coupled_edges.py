@@ -119,7 +119,5 @@ class LatentEdges(Edges):
 
 
 def exact_mask(scores: Tensor, tau: float, tie: float, uniform: Tensor) -> Tensor:
-    """The mask of scores ``>= tau``; at 0 vanishing ones stay with probability ``tie``."""
-    if tau == 0.0:
-        return (scores > 0.0) | (uniform < tie)
-    return scores >= tau
+    """The mask of scores ``> tau``; those equal to it stay with probability ``tie``."""
+    return (scores > tau) | ((scores == tau) & (uniform < tie))

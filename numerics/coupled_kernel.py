@@ -23,7 +23,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,14 +30,15 @@ import torch
 from torch import Tensor
 
 from numerics.coupled_dense import Draws, dense_latents
-from numerics.coupled_masks import CRITERIA, Layers, Rule, masks
+from numerics.coupled_masks import CRITERIA, Rule, masks
 from numerics.coupled_memory import tiles
+from numerics.coupled_notes import Notes
 from numerics.coupled_pruned import Evaluation, Kernels, kernels
 from numerics.coupled_result import CoupledResult, Running
 from numerics.device import resolve
 from numerics.empirical_ntk import OUTPUTS
 from numerics.latent_batch import LatentBatch
-from numerics.latent_threshold import SCOPES, layer_numbers, lost
+from numerics.latent_threshold import SCOPES, Thresholds, layer_numbers
 from numerics.matrix_input import as_real_array
 from numerics.ranking import checked_density
 from numerics.sampling import numpy_dtype
@@ -53,7 +53,15 @@ VARIANCES = ("saliency", "graphon")
 class CoupledKernel:
     """The kernel of a wide network pruned by a criterion on a batch; call it on inputs.
 
-    Survivors train. Biases are neither pruned nor scored; they train too.
+    Survivors train. Biases are neither pruned nor scored; they train too. The first layer has as
+    many sources as the inputs have coordinates, and its mask is drawn as it is. So for masks that
+    see no data the closed forms, ``rho v^L Theta`` of Magnitude and ``rho^(L+1) Theta`` of Random
+    with Theta the dense kernel, are limits of many coordinates: with two of them, ReLU and
+    orthogonal inputs the kernel is more than twice that.
+
+    Under one threshold, or at low densities, few of the J weights that stand for an output's (or of
+    the J d of the first layer) may be kept. The one on the boundary is kept at random, so that
+    densities are met on average; ``notes`` says where fewer than 50 are too coarse a mask.
 
     Args:
         batch: inputs, architecture and residual; see :class:`LatentBatch`. A random residual is
@@ -131,7 +139,6 @@ class CoupledKernel:
             _layers("independent", independent, batch),
         )
         self.coupled = coupling == "full"
-        self.counts = [n * m for n, m in pairwise(batch.widths)]
         self.halves = bool(bias)
         self.latents = batch.n * (batch.outputs if batch.depth > 1 else 1)
         self.samples = self._samples(samples)
@@ -150,58 +157,57 @@ class CoupledKernel:
         inputs = self._inputs(x)
         full = outputs == "full"
         fit = tiles(
-            self.batch, self.samples, len(inputs), full, self.dtype, self.device, self.memory
-        )
+            self.batch, self.samples, len(inputs), full, self.dtype, self.device, self.memory,
+            halves=self.halves,
+        )  # fmt: skip
         how = Evaluation(inputs, full, self.coupled, self.rule.redrawn, fit.rows, fit.pairs)
         running = Running()
-        notes: set[str] = set()
+        notes = Notes(self.batch, self.rule, self.samples)
         for replicate in range(self.replicates):
             residual, unit, output = self._residual(replicate)
             how = replace(how, output=output)
-            whole, layers = self._solve(replicate, (0, 1), residual, how, notes)
-            half: Kernels | None = None
+            whole, level = self._solve(replicate, (0, 1), residual, how, notes)
+            running.add(whole, replace(level, tau=tuple(unit * tau for tau in level.tau)))
             if self.halves:
-                parts = [self._solve(replicate, (k,), residual, how, set())[0] for k in (0, 1)]
-                half = Kernels(
-                    0.5 * (parts[0].shares + parts[1].shares), 0.5 * (parts[0].nngp + parts[1].nngp)
-                )
-            level = layers.thresholds
-            running.add(whole, replace(level, tau=tuple(unit * tau for tau in level.tau)), half)
-        found: tuple[str, ...] = (*self.batch.notes, *self._notes(), *sorted(notes))
-        return running.result(self.samples, found)
+                running.add_gap(self._gap(replicate, whole, residual, how))
+        return running.result(self.samples, (*self.batch.notes, *notes.all()))
 
     # ---------------------------------------------------------------------------- internals
+    def _gap(
+        self, replicate: int, whole: Kernels, residual: Tensor | None, how: Evaluation
+    ) -> Kernels:
+        """Mean over the halves of the populations, less the whole; in its place."""
+        for each in (whole.shares, whole.nngp):
+            each.neg_()
+        for k in (0, 1):
+            part, _ = self._solve(replicate, (k,), residual, how, None)
+            whole.shares.add_(part.shares, alpha=0.5)
+            whole.nngp.add_(part.nngp, alpha=0.5)
+            del part  # not beside the next one
+        return whole
+
     def _solve(
         self,
         replicate: int,
         members: tuple[int, ...],
         residual: Tensor | None,
         how: Evaluation,
-        notes: set[str],
-    ) -> tuple[Kernels, Layers]:
+        notes: Notes | None,
+    ) -> tuple[Kernels, Thresholds]:
         size = self.samples // 2
         draws = Draws(self.seed, replicate, members, size, self.device, self.dtype)
         latents = dense_latents(self.batch, draws)
         layers = masks(self.batch, self.rule, latents, residual, draws)
-        for name, held, columns, first in (
-            ("z", latents.S, self.batch.n, 2),
-            ("b", latents.B, self.batch.n * self.batch.outputs, 1),
-        ):
-            for layer, each in enumerate(held, start=first):
-                if each.rank < columns:
-                    notes.add(
-                        f"the covariance of {name} in layer {layer} is singular (rank {each.rank} "
-                        f"of {columns}): a pseudo-inverse is used"
-                    )
-        for layer in lost(layers.thresholds.densities, self.counts):
-            notes.add(
-                f"layer {layer} keeps less than one of its {self.counts[layer - 1]} weights in "
-                "some replicate"
-            )
+        if notes is not None:
+            notes.latents(latents)
+            notes.thresholds(layers.thresholds)
         found = kernels(self.batch, latents, layers, draws, how)
-        if not bool(torch.isfinite(found.shares).all() & torch.isfinite(found.nngp).all()):
-            raise ValueError(f"x, gain and activation must give a kernel finite in {self.dtype}")
-        return found, layers
+        for each in (found.shares, found.nngp):
+            if not all(bool(torch.isfinite(end)) for end in torch.aminmax(each)):
+                raise ValueError(
+                    f"x, gain and activation must give a kernel finite in {self.dtype}"
+                )
+        return found, layers.thresholds
 
     def _residual(self, replicate: int) -> tuple[Tensor | None, float, Tensor | None]:
         """What takes the residual's place, of size one, the factor that was taken out, and the
@@ -216,9 +222,7 @@ class CoupledKernel:
             residual = batch.residual_of(output)
         else:
             residual = batch.given
-        chosen = batch.effective_residual(residual, output, criterion)
-        if not bool(chosen.any()):
-            raise ValueError(f"batch must give {criterion!r} a residual that is not all zeros")
+        chosen = batch.scored_residual(residual, output, criterion)
         unit = float(chosen.abs().max())
         return (chosen / unit).to(self.device, self.dtype), unit, output
 
@@ -246,17 +250,6 @@ class CoupledKernel:
                 f"latents ({self.latents}), got {samples}: else dense latents determine pruned ones"
             )
         return samples
-
-    def _notes(self) -> list[str]:
-        out = []
-        if self.batch.depth > 1 and self.samples < 4 * self.latents:
-            out.append(
-                f"samples is less than four times the latents of a neuron ({self.latents}): the "
-                "coupling of pruned to dense latents is overrated; see bias"
-            )
-        if self.rule.criterion in ("snip", "grasp") and not self.batch.residual_given:
-            out.append("the residual is random: the kernel is an average over initial outputs")
-        return out
 
 
 def _word(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -25,6 +25,7 @@ from numerics.coupled_edges import (
     moments,
 )
 from numerics.latent_batch import LatentBatch
+from numerics.latent_residual import is_rounding
 from numerics.latent_threshold import (
     Population,
     Scales,
@@ -39,6 +40,8 @@ CRITERIA = ("snip", "grasp", "magnitude", "random")
 """Criteria whose scores are even in the weight, so that the kernel has a limit."""
 PAIRS = 1 << 22
 """At most so many pairs of neurons of a hidden layer enter its threshold."""
+_PROBES = 64
+"""Sources that show whether a layer's scores are rounding."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,11 @@ def _first_order(
     """Scores ``|w| kappa |<psi, h>|``; those of the ends with the weights of the population."""
     law, x = moments(batch.law), batch.x.to(residual)
     psi = [latents.psi(k, residual) for k in range(1, batch.depth + 1)]
+    for k, h in enumerate([x.T, *latents.h[:-1]]):
+        if is_rounding(psi[k], h[:_PROBES] if k else h):
+            psi[k].zero_()  # exact zeros are no scores, and no ranking of noise
+    if is_rounding(residual.T, latents.h[-1]):
+        residual = torch.zeros_like(residual)
     first = latents.first.abs() * (psi[0] @ x).abs() * batch.kappa(1)
     last = latents.last.abs() * (latents.h[-1] @ residual).abs() * batch.kappa(batch.layers)
     populations: list[Population | None] = [Scores(first)]

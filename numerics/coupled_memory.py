@@ -33,16 +33,22 @@ def tiles(
     dtype: torch.dtype,
     device: torch.device,
     memory: float,
+    *,
+    halves: bool = True,
 ) -> Tiles:
-    """The largest tiles that fit in ``memory`` MiB; ValueError, with what is needed, if none do."""
+    """The largest tiles that fit in ``memory`` MiB; ValueError, with what is needed, if none do.
+
+    ``halves`` says whether the bias is estimated, which takes kernels of half the samples.
+    """
     item, J, M = dtype.itemsize, samples, inputs
     N, depth, d = batch.n, batch.depth, batch.widths[0]
     own, wide = N * batch.outputs, M * batch.outputs
     latents = depth * (4 * N + own + 2 * M) + 3 * own + 5 * wide + 5 * d + 4 * batch.outputs
-    kernels = batch.outputs**2 if full else 1
-    held = item * J * latents + 8 * (
-        6 * (own if depth > 1 else 1) ** 2 + (5 * (depth + 2) + 2) * M * M * kernels + J * d
-    )
+    # A replicate's kernels are L + 1 shares and the outputs' second moment; each of these and the
+    # sum of the shares has a mean and its squares. Estimating the bias doubles it all.
+    runs, block = 2 if halves else 1, batch.outputs**2 if full else 1
+    kernels = runs * (3 * depth + 5) * block + block + runs * 3 + 5
+    held = item * J * latents + 8 * (6 * (own if depth > 1 else 1) ** 2 + kernels * M * M + J * d)
     # The histogram of a layer's scores, in float64 with its logarithms and classes.
     threshold = 72 * min(J * J, max(PAIRS, J)) + 24 * J * d
     every = M * (M + 1) // 2

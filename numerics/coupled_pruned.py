@@ -61,12 +61,15 @@ def kernels(
     J, M, depth = draws.neurons, len(how.x), batch.depth
     last = _end_weights(batch, depth + 1, dense.last, layers.last, draws, how)
     nngp = _outputs(batch, dense, h[-1], last, how)
-    shares = [_output_share(batch, layers.last, h[-1], how)]
+    blocked = (batch.outputs, batch.outputs) if how.full else ()
+    shares = torch.zeros(batch.layers, M, M, *blocked, dtype=torch.float64, device=h[-1].device)
+    _output_share(shares[-1], batch, layers.last, h[-1], how)
     b = batch.gains[-1] ** 0.5 * last[:, :, None].expand(-1, -1, M)
     for layer in range(depth, 1, -1):
         edges, gain = layers.hidden[layer - 2], batch.gains[layer - 1]
         psi = slope[layer - 1][:, None] * b
-        shares.insert(0, _share(h[layer - 1], psi, edges.rows, gain, batch.biases[layer - 1], how))
+        bias = batch.biases[layer - 1]
+        _share(shares[layer - 1], h[layer - 1], psi, edges.rows, gain, bias, how)
         b = given_dense(
             dense.gradients(layer).flatten(1),
             psi.flatten(1),
@@ -83,8 +86,8 @@ def kernels(
         return Kept(layers.first[block], layers.first[block])
 
     psi = slope[0][:, None] * b
-    shares.insert(0, _share(how.x.T, psi, first, batch.gains[0], batch.biases[0], how))
-    return Kernels(torch.stack(shares), nngp)
+    _share(shares[0], how.x.T, psi, first, batch.gains[0], batch.biases[0], how)
+    return Kernels(shares, nngp)
 
 
 def _outputs(
@@ -92,21 +95,29 @@ def _outputs(
 ) -> Tensor:
     """Second moment of the pruned outputs, mean over outputs, (M, M).
 
-    ``C = gain E_j[w'^2 h' h'^T]`` unless the masks know the dense outputs f. Given those the pruned
-    ones have mean ``R S^{-1} f`` and covariance ``C - R S^{-1} R^T``, with S the covariance of f
-    and ``R = gain E_j[w' w h' h^T]``; where R depends on f that does not average to C.
+    ``C_o = gain E_j[w_o'^2 h' h'^T]`` unless the masks know the dense outputs f. Given those of all
+    outputs q the pruned one o has mean ``sum_q R_oq S^{-1} f_q`` and covariance
+    ``C_o - sum_q R_oq S^{-1} R_oq^T``, with S the covariance of one f_q, which are independent,
+    and ``R_oq = gain E_j[w_o' w_q h' h^T]``; where R depends on f that does not average to C. Masks
+    couple the outputs: h' of a neuron depends on all weights that it sends to them, so that R_oq
+    for q != o does not vanish, though only ``R_oo`` holds the bias.
     """
     scale, bias = batch.gains[-1] / len(h), batch.biases[-1]
     weighted = h * last.square().mean(dim=1, keepdim=True).sqrt()
-    total = (weighted.T @ weighted).double() * scale + bias
+    total = (weighted.T @ weighted).double().mul_(scale).add_(bias)
     if how.output is None or not how.coupled:
         return total
     inverse = covariance(dense.h[-1], batch.gains[-1], bias).inverse.double()
+    solved = inverse.T @ how.output.to(inverse)  # S^{-1/2} f, (rank, outputs)
+    sent = (dense.last[:, :, None] * dense.h[-1][:, None]).flatten(1)  # w_q h, (J, outputs N)
     for o in range(batch.outputs):
-        both = (last[:, o] * dense.last[:, o])[:, None]
-        R = (((h * both).T @ dense.h[-1]).double() * scale + bias) @ inverse
-        mean = R @ (inverse.T @ how.output[:, o].to(inverse))
-        total += (torch.outer(mean, mean) - R @ R.T) / batch.outputs
+        crossed = ((h * last[:, o, None]).T @ sent).double().mul_(scale)
+        R = crossed.view(len(how.x), batch.outputs, batch.n)
+        R[:, o] += bias
+        R = R @ inverse
+        mean = torch.einsum("mqk,kq->m", R, solved)
+        spread = R.flatten(1)
+        total += torch.outer(mean, mean).sub_(spread @ spread.T).div_(batch.outputs)
     return total
 
 
@@ -154,36 +165,36 @@ def _forward(
     return [how.x, *h], slope
 
 
-def _output_share(batch: LatentBatch, mask: Tensor, h: Tensor, how: Evaluation) -> Tensor:
-    """``gain E_j[m_jo h h^T]``, mean over outputs, or on the diagonal of the outputs."""
+def _output_share(
+    out: Tensor, batch: LatentBatch, mask: Tensor, h: Tensor, how: Evaluation
+) -> None:
+    """``gain E_j[m_jo h h^T]`` to ``out``: mean over outputs, or on their diagonal."""
     scale, bias = batch.gains[-1] / len(h), batch.biases[-1]
     if not how.full:
         part = h * mask.mean(dim=1, keepdim=True).sqrt()
-        return (part.T @ part).double() * scale + bias
-    M, outputs = h.shape[1], mask.shape[1]
-    out = torch.zeros(M, M, outputs, outputs, dtype=torch.float64, device=h.device)
-    for o in range(outputs):
+        out.copy_(part.T @ part).mul_(scale).add_(bias)
+        return
+    for o in range(mask.shape[1]):
         part = h * mask[:, o, None]
-        out[:, :, o, o] = (part.T @ h).double() * scale + bias
-    return out
+        out[:, :, o, o].copy_(part.T @ h).mul_(scale).add_(bias)
 
 
 def _share(
+    out: Tensor,
     sources: Tensor,
     psi: Tensor,
     rows: Callable[[slice], Kept],
     gain: float,
     bias: float,
     how: Evaluation,
-) -> Tensor:
+) -> None:
     """``gain E_ij[P_ij psi_i psi_i'^T o h_j h_j'^T]`` and the bias's ``bias E_i[psi_i psi_i'^T]``.
 
-    ``sources`` (sources, M), ``psi`` (targets, O, M), ``rows`` gives P of a block of targets.
+    Added to ``out`` (M, M) or (M, M, O, O), zeros. ``sources`` (sources, M), ``psi`` (targets, O,
+    M), ``rows`` gives P of a block of targets.
     """
     J, outputs, M = psi.shape
     a, b = torch.triu_indices(M, M, device=psi.device)
-    flat = torch.zeros((len(a), outputs, outputs) if how.full else (len(a),), dtype=torch.float64)
-    flat = flat.to(psi.device)
     for block in blocks(J, how.rows):
         P, own = rows(block).P, psi[block]
         for part in blocks(len(a), how.pairs):
@@ -192,11 +203,10 @@ def _share(
             left, right = own[:, :, a[part]], own[:, :, b[part]]
             if how.full:
                 left = (left * reached[:, None]).permute(2, 1, 0)
-                flat[part] += (left @ right.permute(2, 0, 1)).double()
+                out[a[part], b[part]] += (left @ right.permute(2, 0, 1)).double()
             else:
-                flat[part] += ((left * right).sum(dim=1) * reached).sum(dim=0).double()
-    flat /= J if how.full else J * outputs
-    out = torch.empty((M, M, *flat.shape[1:]), dtype=torch.float64, device=psi.device)
-    out[b, a] = flat.transpose(-1, -2) if how.full else flat
-    out[a, b] = flat
-    return out
+                out[a[part], b[part]] += ((left * right).sum(dim=1) * reached).sum(dim=0).double()
+    out /= J if how.full else J * outputs
+    for row in range(M):  # the other half, in place
+        upper = out[row, row + 1 :]
+        out[row + 1 :, row] = upper.transpose(-1, -2) if how.full else upper

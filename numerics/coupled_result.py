@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from numerics.coupled_conditioning import blocks
 from numerics.coupled_pruned import Kernels
 from numerics.latent_threshold import Thresholds
 
 __all__ = ["CoupledResult", "Running"]
+
+_BLOCK = 1 << 18
+"""So many numbers of a kernel are brought up to date at once: kernels of many inputs are large."""
 
 
 @dataclass(frozen=True)
@@ -56,21 +60,31 @@ class CoupledResult:
 
     @property
     def relative_error(self) -> float:
-        """Standard error of the mean of the NTK's diagonal, relative to it."""
+        """Standard error of the mean of the NTK's diagonal, relative to it.
+
+        0 for a kernel that vanishes in all replicates, whose error does too; see ``notes`` for why.
+        """
         mean, error = _mean(self.traces)
-        return error / mean if mean > 0.0 else math.inf
+        return _ratio(error, mean)
 
     @property
     def relative_bias(self) -> tuple[float, float]:
         """Bias of the mean of the NTK's diagonal, relative to it, and its standard error.
 
+        Where the kernel vanishes both are 0 if it does so at half the samples too, else infinite.
         ValueError if the kernel was computed with ``bias=False``.
         """
         if not self.half:
             raise ValueError("bias must be True for an estimate of it")
         mean = _mean(self.traces)[0]
         gap, error = _mean([h - t for h, t in zip(self.half, self.traces, strict=True)])
-        return (gap / mean, error / mean) if mean > 0.0 else (math.inf, math.inf)
+        return _ratio(gap, mean), _ratio(error, mean)
+
+
+def _ratio(part: float, mean: float) -> float:
+    if mean > 0.0:
+        return part / mean
+    return 0.0 if part == 0.0 else math.inf
 
 
 def _mean(values: list[float] | tuple[float, ...]) -> tuple[float, float]:
@@ -91,15 +105,18 @@ class _Moments:
     def add(self, value: Tensor) -> None:
         self.count += 1
         if self.count == 1:
-            self.mean, self.squares = value.clone(), torch.zeros_like(value)
+            self.mean = value.clone(memory_format=torch.contiguous_format)
+            self.squares = torch.zeros_like(self.mean)
             return
-        gap = value - self.mean
-        self.mean += gap / self.count
-        self.squares += gap * (value - self.mean)
+        mean, squares, flat = self.mean.view(-1), self.squares.view(-1), value.reshape(-1)
+        for part in blocks(len(flat), _BLOCK):
+            gap = flat[part] - mean[part]
+            mean[part].add_(gap, alpha=1.0 / self.count)
+            squares[part].addcmul_(gap, gap, value=(self.count - 1) / self.count)
 
-    @property
     def error(self) -> Tensor:
-        return (self.squares / (self.count * (self.count - 1))).sqrt()
+        """Standard errors of the mean, in the place of the sums: the last thing to ask for."""
+        return self.squares.div_(self.count * (self.count - 1)).sqrt_()
 
 
 class Running:
@@ -113,24 +130,23 @@ class Running:
         self._traces: list[float] = []
         self._half: list[float] = []
 
-    def add(self, whole: Kernels, level: Thresholds, half: Kernels | None) -> None:
-        """One replicate, and its mean at half the samples if there is one."""
-        values = _named(whole)
-        for name, value in values.items():
-            self._kernels[name].add(value)
+    def add(self, whole: Kernels, level: Thresholds) -> None:
+        """One replicate."""
+        _each(whole, self._kernels)
         self._traces.append(_trace(whole.shares))
         self._densities.append(level.densities)
         self._thresholds.append(level.tau)
-        if half is not None:
-            for name, value in _named(half).items():
-                self._gaps[name].add(value - values[name])
-            self._half.append(_trace(half.shares))
+
+    def add_gap(self, gap: Kernels) -> None:
+        """What the replicate added last has more at half the samples."""
+        _each(gap, self._gaps)
+        self._half.append(self._traces[-1] + _trace(gap.shares))
 
     def result(self, samples: int, notes: tuple[str, ...]) -> CoupledResult:
         """Means and errors of what was added; at least two replicates."""
         kernels = self._kernels
         error: dict[str, Tensor | tuple[float, ...]] = {
-            name: each.error for name, each in kernels.items()
+            name: each.error() for name, each in kernels.items()
         }
         densities = [_mean(each) for each in zip(*self._densities, strict=True)]
         # A layer kept dense has no threshold, in any replicate.
@@ -147,7 +163,7 @@ class Running:
             kernels["per_layer"].mean,
             error,
             {name: each.mean for name, each in gaps.items()},
-            {name: each.error for name, each in gaps.items()},
+            {name: each.error() for name, each in gaps.items()},
             tuple(m for m, _ in densities),
             tuple(m for m, _ in levels),
             tuple(self._traces),
@@ -157,18 +173,15 @@ class Running:
         )
 
 
-def _named(kernels: Kernels) -> dict[str, Tensor]:
-    return {
-        "ntk": kernels.shares.sum(dim=0),
-        "per_layer": kernels.shares,
-        "nngp": kernels.nngp,
-    }
+def _each(kernels: Kernels, moments: dict[str, _Moments]) -> None:
+    moments["ntk"].add(kernels.shares.sum(dim=0))
+    moments["per_layer"].add(kernels.shares)
+    moments["nngp"].add(kernels.nngp)
 
 
 def _trace(shares: Tensor) -> float:
     """Mean over inputs (and outputs) of the diagonal of the sum of the shares."""
-    total = shares.sum(dim=0)
-    diagonal = torch.diagonal(total, dim1=0, dim2=1)
-    if total.ndim == 4:
-        diagonal = torch.diagonal(diagonal, dim1=0, dim2=1)
-    return float(diagonal.mean())
+    diagonal = torch.diagonal(shares, dim1=1, dim2=2)
+    if shares.ndim == 5:
+        diagonal = torch.diagonal(diagonal, dim1=1, dim2=2)
+    return float(diagonal.sum(dim=0).mean())

@@ -22,9 +22,11 @@ Weights under a mask have none. Source of the second pass: Pearlmutter 1994.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,7 +36,14 @@ from numerics.losses import Loss
 from numerics.losses import loss as find_loss
 from numerics.mlp import MLP, States
 
-__all__ = ["hessian_product", "in_batches", "mean_gradients"]
+__all__ = [
+    "hessian_gradient",
+    "hessian_product",
+    "in_batches",
+    "mean_gradients",
+    "no_arrays",
+    "shrunk",
+]
 
 _STATE_ENTRIES = 2**25
 """Entries of the hidden states that are held at once, unless a batch size is given."""
@@ -100,13 +109,38 @@ class _Sum:
         return result
 
 
+def no_arrays(x: Any, y: Any) -> None:
+    """TypeError for data that are arrays of NumPy."""
+    for name, given in (("x", x), ("y", y)):
+        if isinstance(given, np.ndarray):
+            raise TypeError(
+                f"{name} must be a tensor, got an array of NumPy; torch.from_numpy makes it one"
+            )
+
+
+def shrunk(direction: list[Tensor]) -> float:
+    """Divide tensors, in place, by a power of two about their largest entry; that power.
+
+    It is 1 where all entries are zero, or some are not finite.
+    """
+    largest = max(float(each.abs().max()) for each in direction)
+    if not 0.0 < largest < math.inf:
+        return 1.0
+    power = math.frexp(largest)[1]
+    half = power // 2  # in two steps: the reciprocal of a subnormal number is out of range
+    for each in direction:
+        each.mul_(2.0**-half).mul_(2.0 ** (half - power))
+    return 2.0**power
+
+
 def in_batches(
     net: MLP, x: Tensor | Batches, y: Tensor | None = None, batch_size: int | None = None
 ) -> Batches:
     """Data in batches that a network's hidden states fit; ``batch_size`` None chooses the size.
 
-    Errors as in :func:`numerics.gradients.batches`.
+    Errors as in :func:`no_arrays` and :func:`numerics.gradients.batches`.
     """
+    no_arrays(x, y)
     size = max(64, _STATE_ENTRIES // sum(net.widths)) if batch_size is None else batch_size
     return batches(x, y, size)
 
@@ -172,25 +206,51 @@ def hessian_product(
     ``JᵀBJ`` for H, with J the derivative of the outputs and B the loss's Hessian in them.
     Errors as in :func:`mean_gradients`.
     """
-    data, chosen, samples, single = _prepared(net, x, y, loss, batch_size)
-    stored = stored_scales(net, parametrisation)
-    given = direction is not None
+    data, chosen, samples, _ = _prepared(net, x, y, loss, batch_size)
     if direction is None:
-        direction, effective, last = _gradients(net, data, chosen, samples)
-        for D, s in zip(direction, stored, strict=True):
-            if s != 1.0:
-                D.mul_(s**-2 if s else 0.0)
-    else:
-        effective = [net.effective(layer) for layer in range(1, net.layers + 1)]
-        shapes = [tuple(W.shape) for W in net.weights]
-        if [tuple(D.shape) for D in direction] != shapes:
-            raise ValueError(f"direction must hold tensors of shapes {shapes}")
-    again = [last] if single and not given else None
-    passes = again or _forward_backward(net, data, chosen, effective)
+        found, unit = hessian_gradient(
+            net, data, None, chosen, gauss_newton=gauss_newton, parametrisation=parametrisation
+        )
+        return [each.mul_(unit) for each in found]
+    stored_scales(net, parametrisation)
+    shapes = [tuple(W.shape) for W in net.weights]
+    if [tuple(D.shape) for D in direction] != shapes:
+        raise ValueError(f"direction must hold tensors of shapes {shapes}")
+    effective = [net.effective(layer) for layer in range(1, net.layers + 1)]
     total = _Sum(net)
-    for each in passes:
+    for each in _forward_backward(net, data, chosen, effective):
         _add_product(net, each, chosen, effective, direction, gauss_newton, samples, total)
     return total.masked()
+
+
+@torch.no_grad()
+def hessian_gradient(
+    net: MLP,
+    x: Tensor | Batches,
+    y: Tensor | None = None,
+    loss: str | Loss = "cross-entropy",
+    *,
+    gauss_newton: bool = False,
+    parametrisation: str | None = None,
+    batch_size: int | None = None,
+) -> tuple[list[Tensor], float]:
+    """``H g / u`` per layer, and u: the product with the gradient, of which u is about the size.
+
+    u is a power of two, so that products are the same digits. In a deep network they are of the
+    order of the gradient's square, which single precision cannot always hold. Arguments and errors
+    as in :func:`hessian_product`.
+    """
+    data, chosen, samples, single = _prepared(net, x, y, loss, batch_size)
+    stored = stored_scales(net, parametrisation)
+    direction, effective, last = _gradients(net, data, chosen, samples)
+    for D, s in zip(direction, stored, strict=True):
+        if s != 1.0:
+            D.mul_(s**-2 if s else 0.0)
+    unit = shrunk(direction)
+    total = _Sum(net)
+    for each in [last] if single else _forward_backward(net, data, chosen, effective):
+        _add_product(net, each, chosen, effective, direction, gauss_newton, samples, total)
+    return total.masked(), unit
 
 
 def _add_product(

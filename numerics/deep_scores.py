@@ -22,10 +22,13 @@ the biases; that code divides the outputs by 200 in both passes.
 
 from __future__ import annotations
 
+import numbers
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from numerics.deep_derivatives import hessian_product, mean_gradients
+from numerics.deep_derivatives import hessian_gradient, mean_gradients
 from numerics.gradients import Batches
 from numerics.initialisation import stored_scales
 from numerics.losses import Loss
@@ -36,22 +39,29 @@ from numerics.seeds import generator
 
 __all__ = [
     "Tempered",
+    "checked_temperature",
     "grasp_scores",
     "magnitude_scores",
     "random_scores",
+    "ranked_grasp_scores",
     "snip_scores",
     "uniform_score",
 ]
+
+
+def checked_temperature(temperature: Any) -> float:
+    """A temperature as a float; ValueError unless it is a positive, finite number."""
+    number = isinstance(temperature, numbers.Real) and not isinstance(temperature, bool)
+    if not number or not 0.0 < float(temperature) < float("inf"):
+        raise ValueError(f"temperature must be positive and finite, got {temperature!r}")
+    return float(temperature)
 
 
 class Tempered(Loss):
     """Another loss of outputs divided by a temperature: ``ℓ(f / T, y)``."""
 
     def __init__(self, inner: Loss, temperature: float) -> None:
-        number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
-        if not number or not 0.0 < temperature < float("inf"):
-            raise ValueError(f"temperature must be positive and finite, got {temperature!r}")
-        self.inner, self.temperature = inner, float(temperature)
+        self.inner, self.temperature = inner, checked_temperature(temperature)
         self.name = f"{inner.name} at temperature {self.temperature:g}"
 
     def check(self, y: Tensor, samples: int, outputs: int, like: Tensor) -> Tensor:
@@ -111,14 +121,37 @@ def grasp_scores(
 
     Other arguments, shapes and errors as in :func:`numerics.deep_derivatives.mean_gradients`.
     """
+    scores, unit = ranked_grasp_scores(
+        net, x, y, loss, temperature=temperature, gauss_newton=gauss_newton,
+        parametrisation=parametrisation, batch_size=batch_size,
+    )  # fmt: skip
+    return [each.mul_(unit) for each in scores]
+
+
+@torch.no_grad()
+def ranked_grasp_scores(
+    net: MLP,
+    x: Tensor | Batches,
+    y: Tensor | None = None,
+    loss: str | Loss = "cross-entropy",
+    *,
+    temperature: float | None = None,
+    gauss_newton: bool = False,
+    parametrisation: str | None = None,
+    batch_size: int | None = None,
+) -> tuple[list[Tensor], float]:
+    """:func:`grasp_scores` over a power of two, and that power, about the gradient's largest entry.
+
+    The ranking is the same, and single precision can hold it in deeper networks.
+    """
     chosen = find_loss(loss)
     if temperature is not None:
         chosen = Tempered(chosen, temperature)
-    product = hessian_product(
+    product, unit = hessian_gradient(
         net, x, y, chosen, gauss_newton=gauss_newton, parametrisation=parametrisation,
         batch_size=batch_size,
     )  # fmt: skip
-    return [each.mul_(W) for each, W in zip(product, net.weights, strict=True)]
+    return [each.mul_(W) for each, W in zip(product, net.weights, strict=True)], unit
 
 
 @torch.no_grad()

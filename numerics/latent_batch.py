@@ -31,7 +31,8 @@ from numerics.device import resolve
 from numerics.initialisation import PARAMETRISATIONS
 from numerics.kernel_hermite import dual_values
 from numerics.latent_covariance import dual_moments, gaussian_root
-from numerics.losses import CrossEntropy, Loss, Squared
+from numerics.latent_residual import gauss_newton, merged
+from numerics.losses import Loss
 from numerics.losses import loss as find_loss
 from numerics.matrix_input import as_real_array
 from numerics.mlp import MLP, check_widths
@@ -262,22 +263,27 @@ class LatentBatch:
         The residual itself for "snip"; for "grasp-signed" and "grasp" ``C Theta r`` with the
         loss's curvature C in the outputs and the dense NTK, the Gauss-Newton part of ``H g``.
         ``output`` may be None where the curvature does not need it (squared loss) or where
-        labels and residual determine it. Raises ValueError where they do not.
+        labels and residual determine it. Entries that are mere rounding are zero. Raises
+        ValueError where they do not, or contradict each other.
         """
         if not criterion.startswith("grasp"):
             return residual
-        direction = self.kernel() @ residual
-        if output is None:
-            if isinstance(self.loss, Squared):
-                return direction
-            if self.y is None or not isinstance(self.loss, CrossEntropy):
-                raise ValueError(
-                    "output must be given (or y, for cross-entropy), because the loss's "
-                    "curvature depends on the outputs"
-                )
-            p = residual + torch.nn.functional.one_hot(self.y, self.outputs)
-            output = p.clamp(min=torch.finfo(p.dtype).tiny).log()
-        return self.loss.curvature(output, direction)
+        return gauss_newton(self.x, self.kernel(), self.loss, self.y, residual, output)
+
+    def scored_residual(
+        self, residual: Tensor, output: Tensor | None, criterion: str = "snip"
+    ) -> Tensor:
+        """:meth:`effective_residual` with that of equal inputs at the first of them.
+
+        Raises ValueError, besides, where it vanishes or cancels over equal inputs.
+        """
+        found = merged(self.x, self.effective_residual(residual, output, criterion))
+        if not bool(found.any()):
+            raise ValueError(
+                f"residual must not vanish, or cancel over equal inputs: scores of {criterion!r} "
+                "are all zero"
+            )
+        return found
 
     # ------------------------------------------------------------------------------ sampling
     @cached_property
@@ -315,10 +321,13 @@ class LatentBatch:
 
     def _notes(self) -> tuple[str, ...]:
         out = []
-        if self.y is not None and not self.y.is_floating_point() and self.y.unique().numel() == 1:
-            out.append(f"the batch holds one class only ({int(self.y[0])})")
-        still = int((self.x == self.x[0]).all(dim=0).sum()) if self.n > 1 else 0
-        if still:
+        still = int((self.x == self.x[0]).all(dim=0).sum())
+        if self.n == 1:
+            out.append("the batch holds one input only: one class, and every coordinate constant")
+        elif self.y is not None and len(self.y.unique(dim=0)) == 1:
+            label = "all labels are equal" if self.y.is_floating_point() else int(self.y[0])
+            out.append(f"the batch holds one class only ({label})")
+        if still and self.n > 1:
             out.append(f"{still} of {self.widths[0]} input coordinates are constant on the batch")
         silent = int((~(self.x != 0.0).any(dim=0)).sum())
         if silent:

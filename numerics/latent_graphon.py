@@ -95,6 +95,8 @@ class LatentGraphon:
     def residual(self, seed: int, draw: int) -> Tensor:
         """The effective residual of a draw, (N, outputs): the given one, or an NNGP draw's.
 
+        That of equal inputs is summed at the first of them, which changes no score.
+
         Raises ValueError if it makes all scores of the criterion zero.
         """
         batch = self.batch
@@ -102,10 +104,7 @@ class LatentGraphon:
         if r is None:
             output = batch.draw_output(generator(seed, "residual", draw))
             r = batch.residual_of(output)
-        effective = batch.effective_residual(r, output, self.criterion)
-        if not bool(effective.any()):
-            raise ValueError(f"residual must not make all scores of {self.criterion!r} zero")
-        return effective
+        return batch.scored_residual(r, output, self.criterion)
 
     def draws(
         self, residual: Tensor, shapes: Sequence[tuple[int, int]], seed: int, *key: int | str
@@ -223,7 +222,8 @@ class LatentGraphon:
                     layers = self.draws(residual, shapes, seed, *key)
                     level = self.thresholds(layers)
                 levels[-1].append(level)
-                vanishing = max(vanishing, *(level.tie[k - 1] for k in self.pruned))
+                ties = [level.tie[k - 1] for k in self.pruned if level.tau[k - 1] == 0.0]
+                vanishing = max([vanishing, *ties])
                 for layer in self.pruned:
                     rng = generator(seed, "edges", layer, *key)
                     tau, tie = level.tau[layer - 1], level.tie[layer - 1]
@@ -288,9 +288,13 @@ class LatentGraphon:
         )  # fmt: skip
 
     def _lost(self, layers: Sequence[LayerLimit]) -> tuple[str, ...]:
+        densities = [float(layer.density.value) for layer in layers]
+        if self.scope == "layer":  # known, where samples may be too few to show it
+            asked = float(self.density)
+            densities = [1.0 if k in self.keep else asked for k in range(1, len(layers) + 1)]
         return tuple(
             f"layer {k} keeps less than one of its {self.counts[k - 1]} weights"
-            for k in lost([float(layer.density.value) for layer in layers], self.counts)
+            for k in lost(densities, self.counts)
         )
 
     def _notes(self, bins: int, tie: float) -> tuple[str, ...]:

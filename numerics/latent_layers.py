@@ -20,6 +20,7 @@ from torch import Tensor
 
 from numerics.evaluate import torch_function
 from numerics.latent_batch import LatentBatch
+from numerics.latent_residual import is_rounding
 from numerics.latent_threshold import Population, Scales, Scores
 from theory.laws import Gaussian, Law
 from theory.symbols import t
@@ -72,16 +73,14 @@ class LayerDraw:
     def kept(self, tau: float, tie: float, rng: np.random.Generator) -> Tensor:
         """Who is kept, (targets, sources): probabilities, or 0 and 1 where weights are drawn.
 
-        ``tie`` is the share of vanishing scores that is kept where ``tau`` is 0; ``rng`` draws
-        which ones.
+        ``tie`` is the share of the scores equal to ``tau`` that is kept; ``rng`` draws which ones.
         """
         out = torch.empty(self.shape, dtype=self.targets.dtype, device=self.targets.device)
         survival = _survival(self.law, self.signed)
         for start in range(0, self.shape[0], _ROWS):
             part = slice(start, start + _ROWS)
             if self.weights is not None:
-                scores = self._scores(part)
-                out[part] = scores >= tau if tau != 0.0 else _ties(scores, tie, rng)
+                out[part] = _drawn(self._scores(part), tau, tie, rng)
                 continue
             scales = (self.targets[part] @ self.sources.T).abs_()
             if tau == 0.0:
@@ -105,9 +104,14 @@ def _wrapped(rows: Tensor, start: int, total: int) -> Tensor:
     return rows[index]
 
 
-def _ties(scores: Tensor, tie: float, rng: np.random.Generator) -> Tensor:
-    chosen = torch.from_numpy(rng.random(tuple(scores.shape), dtype=np.float32) < tie)
-    return (scores > 0.0) | ((scores == 0.0) & chosen.to(scores.device))
+def _drawn(scores: Tensor, tau: float, tie: float, rng: np.random.Generator) -> Tensor:
+    """The mask of scores above a threshold, and at random of those equal to it."""
+    out = scores > tau
+    if tie > 0.0:
+        equal = scores == tau
+        chosen = torch.from_numpy(rng.random(int(equal.sum())) < tie)
+        out[equal] = chosen.to(out.device)
+    return out
 
 
 @lru_cache(maxsize=32)
@@ -189,14 +193,19 @@ def draw_layer(
     kappa = batch.kappa(layer)
     if layer == 1:
         W, z = _first(batch, targets, rng, dtype)
-        psi = draw_targets(batch, 1, residual, z, rng).mul_(kappa)
-        return LayerDraw(psi, batch.x.to(dtype).T.contiguous(), W, batch.law, signed)
+        psi, x = draw_targets(batch, 1, residual, z, rng).mul_(kappa), batch.x.to(dtype).T
+        return LayerDraw(_scoring(psi, x), x.contiguous(), W, batch.law, signed)
     if layer == batch.layers:
         h = draw_sources(batch, batch.depth, sources, rng, dtype)
         a = _weights(batch, rng, (batch.outputs, sources), dtype)
         ends = (kappa * residual.T).to(dtype)
-        return LayerDraw(ends, h, a, batch.law, signed)
+        return LayerDraw(_scoring(ends, h[:_BLOCK]), h, a, batch.law, signed)
     z = _preactivation(batch, layer, targets, rng, dtype)
     psi = draw_targets(batch, layer, residual, z, rng).mul_(kappa)
     h = draw_sources(batch, layer - 1, sources, rng, dtype)
-    return LayerDraw(psi, h, None, batch.law, signed)
+    return LayerDraw(_scoring(psi, h[:_BLOCK]), h, None, batch.law, signed)
+
+
+def _scoring(targets: Tensor, sources: Tensor) -> Tensor:
+    """Targets, zeros where all scores are: what rounding leaves of those must not be ranked."""
+    return torch.zeros_like(targets) if is_rounding(targets[:_BLOCK], sources) else targets

@@ -55,6 +55,21 @@ class Population(ABC):
     def kept(self, tau: float) -> float:
         """Share of scores ``>= tau``, those that vanish left out."""
 
+    def equal(self, tau: float) -> float:
+        """Share of scores that are ``tau``, which is not zero: none unless they are samples."""
+        return 0.0
+
+    def near(self, tau: float) -> list[float]:
+        """Samples of scores around ``tau``, if that is what there is."""
+        return []
+
+    def density(self, tau: float, tie: float) -> float:
+        """Share of scores that a threshold keeps, with a share ``tie`` of those that equal it."""
+        if tau == 0.0:
+            return min(1.0, self.kept(0.0) + tie * self.zero)
+        above = self.kept(tau) - (1.0 - tie) * self.equal(tau)
+        return min(1.0, above + (self.zero if tau < 0.0 else 0.0))
+
 
 class Scales(Population):
     """Scores ``|w| a``, or ``w a`` if ``signed``, for samples of ``a >= 0`` of any shape.
@@ -122,15 +137,26 @@ class Scores(Population):
         share = float(size - below) / size
         return share - self.zero if tau < 0.0 else share
 
+    def equal(self, tau: float) -> float:
+        """Share of the samples that are ``tau``."""
+        below = int(np.searchsorted(self.sorted, tau, "left"))
+        return float(self._above(tau) - below) / len(self.sorted)
+
+    def near(self, tau: float) -> list[float]:
+        """The two samples on each side of ``tau``."""
+        place = self._above(tau)
+        return [float(each) for each in self.sorted[max(0, place - 2) : place + 2]]
+
 
 @dataclass(frozen=True)
 class Thresholds:
     """Thresholds and densities of all layers, from the input upwards.
 
-    ``tau``: one per layer, ``-inf`` where a layer is kept dense. ``tie``: the share of vanishing
-    scores that is kept where the threshold is zero (ties are broken at random), 0 elsewhere, 1
-    in dense layers and below a negative threshold. ``densities``: share of each layer's weights
-    that is kept. ``density``: that of all layers that are not kept dense.
+    ``tau``: one per layer, ``-inf`` where a layer is kept dense. ``tie``: the share of the scores
+    *equal* to the threshold that is kept, at random: of those that vanish where it is zero, and of
+    the sample on the boundary where scores are samples, so that the density is met on average
+    however few they are; 0 where no score is equal, 1 in dense layers. ``densities``: share of
+    each layer's weights that is kept. ``density``: that of all layers that are not kept dense.
     """
 
     tau: tuple[float, ...]
@@ -194,7 +220,7 @@ def threshold(
         level, share = _solve(members, weights / weights.sum(), float(density))
         for index, member in zip(group, members, strict=True):
             tau[index], tie[index] = level, share
-            densities[index] = min(1.0, member.kept(level) + share * member.zero)
+            densities[index] = member.density(level, share)
     sizes = np.array([counts[index] for index in pruned], dtype=np.float64)
     total = float(sizes @ np.array([densities[index] for index in pruned]) / sizes.sum())
     return Thresholds(tuple(tau), tuple(tie), tuple(densities), total, scope)
@@ -212,7 +238,7 @@ def _present(population: Population | None) -> Population:
 
 
 def _solve(members: list[Population], weights: Array, density: float) -> tuple[float, float]:
-    """The common threshold and the share of vanishing scores that it keeps."""
+    """The common threshold and the share of the scores equal to it that is kept."""
 
     def kept(tau: float) -> float:
         return float(weights @ np.array([member.kept(tau) for member in members]))
@@ -222,7 +248,7 @@ def _solve(members: list[Population], weights: Array, density: float) -> tuple[f
     atom = float(weights @ np.array([member.zero for member in members]))
     positive = kept(0.0)
     if positive <= density <= positive + atom:
-        return 0.0, min(1.0, (density - positive) / atom) if atom > 0.0 else 1.0
+        return 0.0, min(1.0, (density - positive) / atom) if atom > 0.0 else 0.0
     sign = 1.0 if density < positive else -1.0
     rest = 0.0 if sign > 0.0 else atom
 
@@ -236,7 +262,14 @@ def _solve(members: list[Population], weights: Array, density: float) -> tuple[f
     while sign * excess(low) < 0.0 and low > -700.0:
         low -= 2.0
     level = brentq(excess, low, high, xtol=1e-12, rtol=1e-12, maxiter=500)
-    return sign * math.exp(float(level)), float(sign < 0.0)
+    tau = sign * math.exp(float(level))
+    # Samples make steps: on one of them the boundary score is kept with a probability.
+    for score in sorted({each for member in members for each in member.near(tau)}):
+        step = float(weights @ np.array([member.equal(score) for member in members]))
+        missing = density - (kept(score) + rest - step)
+        if score * sign > 0.0 and 0.0 <= missing <= step:
+            return score, missing / step
+    return tau, 0.0
 
 
 def _classes(flat: torch.Tensor, largest: float) -> tuple[Array, Array]:

@@ -7,8 +7,8 @@ refer to all weights of a layer, and what is gone stays gone.
 
 Nothing that goes wrong is silent. A layer that loses all its weights, neurons without incoming or
 outgoing weights or on no path from inputs to outputs, a batch of one class, constant inputs and
-weights kept by lot because their score is zero are in the result; scores that are not finite, or
-all zero, are an error.
+weights kept by lot because their score is zero are in the result, and so are scores too small for
+single precision; scores that are not finite, or all zero, are an error.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from torch import Tensor
 
 from numerics.deep_derivatives import in_batches
 from numerics.deep_scores import (
-    grasp_scores,
     magnitude_scores,
     random_scores,
+    ranked_grasp_scores,
     snip_scores,
 )
 from numerics.gradients import Batches
 from numerics.initialisation import stored_scales
 from numerics.losses import Loss
 from numerics.mlp import MLP
-from numerics.pruning_report import Pruned, data_notes, report
+from numerics.pruning_report import Pruned, data_notes, range_notes, report
 from numerics.ranking import kept_count
 from numerics.seeds import derive
 from numerics.selection import check_left, check_ranking, keep_share
@@ -77,19 +77,34 @@ def scores(
     check_criterion(criterion, temperature)
     if criterion == "synflow":
         raise ValueError("criterion 'synflow' scores in rounds: use prune")
+    found, unit = _ranked(
+        net, criterion, x, y, loss=loss, temperature=temperature, parametrisation=parametrisation,
+        batch_size=batch_size, seed=seed,
+    )  # fmt: skip
+    return found if unit == 1.0 else [each.mul_(unit) for each in found]
+
+
+def _ranked(
+    net: MLP, criterion: str, x: Tensor | Batches | None, y: Tensor | None, *,
+    loss: str | Loss, temperature: float | None, parametrisation: str | None,
+    batch_size: int | None, seed: int,
+) -> tuple[list[Tensor], float]:  # fmt: skip
+    """Scores over their unit, and that; see :func:`numerics.deep_scores.ranked_grasp_scores`."""
     if criterion == "random":
-        return random_scores(net, seed)
+        return random_scores(net, seed), 1.0
     if criterion == "magnitude":
-        return magnitude_scores(net, parametrisation)
+        return magnitude_scores(net, parametrisation), 1.0
     if x is None:
         raise ValueError(f"criterion {criterion!r} needs data: x is None")
+    if not isinstance(loss, str | Loss):
+        raise ValueError(f"loss must be a name or a Loss, got {loss!r}")
     if criterion == "snip":
-        return snip_scores(net, x, y, loss, batch_size=batch_size)
-    signed = grasp_scores(
+        return snip_scores(net, x, y, loss, batch_size=batch_size), 1.0
+    signed, unit = ranked_grasp_scores(
         net, x, y, loss, temperature=temperature, parametrisation=parametrisation,
         batch_size=batch_size,
     )  # fmt: skip
-    return signed if criterion == "grasp-signed" else [each.abs_() for each in signed]
+    return (signed if criterion == "grasp-signed" else [each.abs_() for each in signed]), unit
 
 
 # -------------------------------------------------------------------------------------- pruning
@@ -134,26 +149,20 @@ def _by_scores(
 def _by_synflow(
     net: MLP, prunable: list[int], density: float, scope: str, rounds: int, schedule: str, seed: int
 ) -> tuple[list[Tensor | None], list[float | None], list[str]]:
-    """The same from SynFlow; a weight under a mask carries no flow, so it is the first to go."""
+    """The same from SynFlow."""
     keep = [layer for layer in range(1, net.layers + 1) if layer not in prunable]
     found = synflow(
-        [net.effective(layer) for layer in range(1, net.layers + 1)], density,
+        [net.effective(layer) for layer in range(1, net.layers + 1)], density, masks=net.masks,
         rounds=rounds, schedule=schedule, scope=scope, keep=keep, seed=seed,
     )  # fmt: skip
     masks: list[Tensor | None] = list(net.masks)
     thresholds: list[float | None] = [None] * net.layers
     notes = [note for note in found.notes if "at random" in note]
-    revived = 0
     for unit, column in zip(_units(prunable, scope), found.thresholds.T.tolist(), strict=True):
         last = next((each for each in reversed(column) if not math.isnan(each)), math.nan)
         for layer in unit:
-            mask, before = found.masks[layer - 1], net.masks[layer - 1]
-            if before is not None:  # ties at zero flow may have drawn what is gone
-                revived += int((mask & ~before).sum())
-                mask = mask & before
-            masks[layer - 1], thresholds[layer - 1] = mask, None if math.isnan(last) else last
-    if revived:
-        notes.append(f"{revived} weights less are kept: edges without flow tied with pruned ones")
+            masks[layer - 1] = found.masks[layer - 1]
+            thresholds[layer - 1] = None if math.isnan(last) else last
     return masks, thresholds, notes
 
 
@@ -178,7 +187,9 @@ def prune(
 
     Parameters
     ----------
-    criterion: one of :data:`DEEP_CRITERIA`. SynFlow takes no data and ignores ``x`` and ``y``.
+    criterion: one of :data:`DEEP_CRITERIA`. SynFlow takes no data and ignores ``x`` and ``y``. Its
+        path sums leave biases out, and activations; its authors' code keeps the biases' absolute
+        values in the forward pass, and so has other masks for a network whose biases are not zero.
     density: share of prunable weights kept, in (0, 1].
     x, y: data for SNIP and GraSP, inputs (N, d) and labels, or ``x`` an iterable of pairs that
         can be iterated several times, and ``y=None``. ``batch_size`` samples are held at a time.
@@ -193,7 +204,7 @@ def prune(
 
     Raises ValueError for unknown names, missing or wrong data, a density outside (0, 1] or above
     what the network's masks have left, scores that are not finite or all zero (under
-    ``scope="layer"``: in any layer).
+    ``scope="layer"``: in any layer); TypeError for another network or data in arrays of NumPy.
     """
     if not isinstance(net, MLP):
         raise TypeError(
@@ -216,7 +227,7 @@ def prune(
     if criterion == "synflow":
         masks, thresholds, more = _by_synflow(net, prunable, density, scope, rounds, schedule, seed)
     else:
-        values = scores(
+        values, scale = _ranked(
             net, criterion, x, y, loss=loss, temperature=temperature,
             parametrisation=parametrisation, batch_size=batch_size, seed=seed,
         )  # fmt: skip
@@ -224,5 +235,7 @@ def prune(
             [values[layer - 1] for layer in prunable], [str(k) for k in prunable], scope == "layer"
         )
         masks, thresholds, more = _by_scores(net, values, prunable, density, scope, seed)
+        more += range_notes(thresholds, scale, criterion, net.weights[0].dtype)
+        thresholds = [each if each is None else each * scale for each in thresholds]
     notes += more
     return report(net, masks, thresholds, criterion, density, prunable, notes)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,7 +14,22 @@ from torch import Tensor
 from numerics.gradients import Batches
 from numerics.mlp import MLP
 
-__all__ = ["DeadNeurons", "Pruned", "data_notes", "dead_neurons", "report"]
+if TYPE_CHECKING:
+    from numerics.module_scores import Flow
+
+__all__ = [
+    "NO_PATH",
+    "DeadNeurons",
+    "Links",
+    "Pruned",
+    "data_notes",
+    "dead_neurons",
+    "range_notes",
+    "report",
+]
+
+NO_PATH = "no path leads from the inputs to the outputs"
+"""The note of a network that is cut in two."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +141,68 @@ def data_notes(data: Batches) -> list[str]:
     return notes
 
 
+def range_notes(
+    thresholds: Sequence[float | None], unit: float, criterion: str, dtype: torch.dtype
+) -> list[str]:
+    """Whether the scores were too small for their dtype; they are those divided by ``unit``.
+
+    The unit is that of :func:`numerics.deep_scores.ranked_grasp_scores`, about the gradient.
+    """
+    limits = torch.finfo(dtype)
+    small = any(t is not None and 0.0 < abs(t) < limits.tiny for t in thresholds)
+    if not small and not (criterion.startswith("grasp") and unit < limits.tiny / limits.eps):
+        return []
+    return [f"scores are at the end of the range of {dtype}: their ranking is rounded"]
+
+
+class Links:
+    """Whether paths of kept weights lead from a module's inputs to its outputs.
+
+    A module has no table of its paths. What is asked instead is whether the outputs have a
+    derivative by the inputs, with equal positive weights in place of those that are kept.
+    """
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+
+    @torch.enable_grad()
+    def _passed(self, masks: Sequence[Tensor]) -> tuple[float, float, float]:
+        """Sum of the outputs, and of their derivatives by the inputs, as they are and absolute."""
+        flow, leaves = self.flow, []
+        for mask, inward in zip(masks, flow.net.inward, strict=True):
+            sources = [axis for axis in range(mask.ndim) if axis != int(inward)]
+            weight = mask.double()
+            leaves.append(weight / weight.sum(dim=sources, keepdim=True).clamp_(min=1.0))
+        still = {  # running averages of the inputs would act as biases do
+            name: (torch.zeros_like if name.endswith("mean") else torch.ones_like)(b)
+            for name, b in flow.buffers.items()
+            if name.rpartition(".")[2] in ("running_mean", "running_var")
+        }
+        x = torch.full_like(flow.ones, 0.5).requires_grad_(True)
+        total = flow.total(leaves, x, still)
+        (slope,) = flow.net.slopes(total, [x])
+        return float(total.detach()), float(slope.sum()), float(slope.abs().sum())
+
+    @cached_property
+    def _tells(self) -> bool:
+        """Whether all weights together let a change of the inputs through.
+
+        Behind a normalisation of the outputs it is lost, and nothing can be told.
+        """
+        total, slope, _ = self._passed([torch.ones_like(W) for W in self.flow.net.weights])
+        return 0.0 < total < math.inf and slope > 1e-6 * total
+
+    def __call__(self, masks: Sequence[Tensor]) -> bool | None:
+        """For masks of all layers; None where it cannot be told."""
+        try:
+            if not self._tells:
+                return None
+            size = self._passed(masks)[2]
+        except Exception:  # the module need not take such inputs
+            return None
+        return size > 0.0 if math.isfinite(size) else None
+
+
 def report(
     net: MLP, masks: list[Tensor | None], thresholds: list[float | None], criterion: str,
     density: float, prunable: list[int], notes: list[str],
@@ -141,7 +221,7 @@ def report(
     cut = any(lost == n for lost, n in zip(dead.off_path, net.widths[1:-1], strict=True))
     connected = not (cut or severed)
     if not connected:
-        notes.append("no path leads from the inputs to the outputs")
+        notes.append(NO_PATH)
     total = sum(sizes[layer - 1] for layer in prunable)
     return Pruned(
         masks, criterion, float(density), sum(kept[layer - 1] for layer in prunable) / total,

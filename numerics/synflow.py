@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from numerics.path_sums import PathSums, magnitudes, source_vector, sums
+from numerics.path_sums import PathSums, least_entries, magnitudes, source_vector, sums
 from numerics.ranking import kept_count
 from numerics.seeds import generator
+from numerics.selection import check_left
 from numerics.synflow_cut import Group
 
 __all__ = ["SCHEDULES", "SCOPES", "SynFlow", "layers_left", "scheduled", "synflow"]
@@ -91,6 +92,23 @@ def layers_left(keep: Collection[int], layers: int) -> list[int]:
     return pruned
 
 
+def _earlier(
+    masks: Sequence[Tensor | None] | None, layers: Sequence[Tensor]
+) -> list[Tensor | None]:
+    """Checked copies of earlier masks."""
+    if masks is None:
+        return [None] * len(layers)
+    if len(masks) != len(layers):
+        raise ValueError(f"masks must hold {len(layers)} tensors or None, got {len(masks)}")
+    result: list[Tensor | None] = []
+    for index, (mask, layer) in enumerate(zip(masks, layers, strict=True)):
+        good = mask is None or (isinstance(mask, Tensor) and mask.dtype == torch.bool)
+        if not good or (mask is not None and mask.shape != layer.shape):
+            raise ValueError(f"masks[{index}] must be None or bool of shape {tuple(layer.shape)}")
+        result.append(None if mask is None else mask.detach().to(layer.device).clone())
+    return result
+
+
 def synflow(
     weights: Sequence[Tensor],
     density: float,
@@ -99,6 +117,7 @@ def synflow(
     schedule: str = "exponential",
     scope: str = "global",
     keep: Collection[int] = (),
+    masks: Sequence[Tensor | None] | None = None,
     source: Tensor | None = None,
     seed: int = 0,
     observe: Callable[[float, PathSums], None] | None = None,
@@ -108,12 +127,15 @@ def synflow(
     Parameters
     ----------
     weights: matrices (n_l, n_{l-1}), inputs to outputs; only their absolute values count. A scale
-        of a whole layer does not matter. Computes in float64 if they do, else in float32.
+        of a whole layer does not matter. Computes in float64 if they do, or in rounds for which
+        float32 has not the range, else in float32.
     density: share kept of the layers that are pruned, in (0, 1].
     rounds: cuts; after cut k `scheduled` says what is left.
     schedule: ``"exponential"`` or ``"linear"``.
     scope: one threshold over all layers, ``"global"``, or one in each, ``"layer"``.
-    keep: numbers of layers left dense, counted from 1.
+    keep: numbers of layers left as they are, counted from 1.
+    masks: earlier masks, one bool tensor or None for each layer. Densities refer to all weights of
+        a layer, and what is gone stays gone.
     source: what each input carries, all ones by default.
     seed: decides ties, and nothing else. Edges that no path uses score zero and go first.
     observe: called before each cut and after the last with the density so far (of the pruned
@@ -123,9 +145,10 @@ def synflow(
     dropped never returns. If no path is left, further cuts are at random, and so is the choice
     among edges without flow where some of them must stay; a note says so.
 
-    Raises ValueError for matrices that do not chain or are not finite, a density outside (0, 1],
-    rounds below 1, an unknown schedule or scope, bad layer numbers or a bad source; TypeError for
-    weights that are no tensors.
+    Raises ValueError for matrices that do not chain or are not finite, or whose path sums leave the
+    range of float64, a density outside (0, 1] or above what the masks have left, rounds below 1,
+    an unknown schedule or scope, bad layer numbers, masks or source; TypeError for weights that
+    are no tensors.
     """
     absolute = magnitudes(weights)
     carried = source_vector(source, absolute[0])
@@ -137,17 +160,24 @@ def synflow(
     scheduled(density, 0, rounds, schedule)
     pruned = layers_left(keep, len(absolute))
     parts = [pruned] if scope == "global" else [[index] for index in pruned]
-    groups = [Group(part, absolute) for part in parts]
+    before = _earlier(masks, absolute)
+    for part in parts:
+        check_left([absolute[i].numel() for i in part], [before[i] for i in part], density)
+    for each, mask in zip(absolute, before, strict=True):
+        if mask is not None:
+            each.mul_(mask)
+    groups = [Group(part, absolute, before) for part in parts]
+    floors = least_entries(absolute)
     size = sum(group.size for group in groups)
     rng = generator(seed, "ties")
     thresholds = torch.full((rounds, len(groups)), torch.nan, dtype=torch.float64)
     notes: list[str] = []
     for step in range(1, rounds + 1):
         goal = scheduled(density, step, rounds, schedule)
-        counts = [group.left - kept_count(goal, group.size) for group in groups]
+        counts = [max(0, group.left - kept_count(goal, group.size)) for group in groups]
         if not any(counts):
             continue
-        found = sums(absolute, carried)
+        found = sums(absolute, carried, floors)
         if observe is not None:
             observe(sum(group.left for group in groups) / size, found)
         if found.severed and not notes:
@@ -158,22 +188,25 @@ def synflow(
                 thresholds[step - 1, index] = smallest
                 if smallest == 0.0 and not notes:
                     notes.append(f"from round {step} edges without flow are kept, at random")
-    masks = [torch.ones_like(each, dtype=torch.bool) for each in absolute]
+    kept = [
+        torch.ones_like(each, dtype=torch.bool) if mask is None else mask
+        for each, mask in zip(absolute, before, strict=True)
+    ]
     for group in groups:
         for index, layer in zip(group.numbers, group.layers, strict=True):
-            masks[index] = layer.alive
-    final = sums(absolute, carried)
+            kept[index] = layer.alive
+    final = sums(absolute, carried, floors)
     if observe is not None:
         observe(sum(group.left for group in groups) / size, final)
     dead = tuple(
         int(((h == 0) | (back == 0)).sum())
         for h, back in zip(final.incoming[1:], final.outgoing[:-1], strict=True)
     )
-    collapsed = tuple(index + 1 for index, mask in enumerate(masks) if not bool(mask.any()))
+    collapsed = tuple(index + 1 for index, mask in enumerate(kept) if not bool(mask.any()))
     notes += [f"layer {number} lost all its edges" for number in collapsed]
     if final.severed and not notes:
         notes.append("no path is left from the inputs to the outputs")
     return SynFlow(
-        tuple(masks), float(density), rounds, schedule, scope, thresholds, dead, collapsed,
+        tuple(kept), float(density), rounds, schedule, scope, thresholds, dead, collapsed,
         tuple(notes),
     )  # fmt: skip

@@ -25,18 +25,20 @@ _FEW = 1 / 16  # a layer's list is extended, not made anew, for at most this sha
 _SAMPLE = 1 << 15  # edges that are looked at to find the bar of new lists
 _SMALL = 1 << 15  # of so few surviving edges all are listed
 _STRIDE = 64  # one in so many listed scores is looked at to bracket a threshold
+_TRIES = 16  # lists are improved so often at most, then every edge is listed
 
 
 class Layer:
     """One matrix that is pruned: its surviving weights, and which of them are listed.
 
     ``weight`` (n_l, n_{l-1}) is written to: dropped entries become zero. ``alive`` says which
-    survive, so that a weight that was zero from the start counts until it is dropped.
+    survive, so that a weight that was zero from the start counts until it is dropped. What a
+    ``mask`` has taken is gone already.
     """
 
-    def __init__(self, weight: Tensor) -> None:
-        self.weight = weight
-        self.alive = torch.ones_like(weight, dtype=torch.bool)
+    def __init__(self, weight: Tensor, mask: Tensor | None = None) -> None:
+        self.weight = weight if mask is None else weight.mul_(mask)
+        self.alive = torch.ones_like(weight, dtype=torch.bool) if mask is None else mask.clone()
         self.where = torch.zeros(0, dtype=torch.int64, device=weight.device)
         self.rows = self.columns = self.where
         self.values = self.scores = weight.new_zeros(0)
@@ -51,10 +53,11 @@ class Layer:
         return (self.weight * h).mul_(g[:, None])
 
     def make_list(self, scores: Tensor, bar: float, g: Tensor, h: Tensor) -> None:
-        """List the surviving edges with a score below ``bar``."""
+        """List the surviving edges with a score below ``bar``; all of them where it is infinite."""
         self.g, self.h, self.bar = g, h, bar
         self.full = (torch.zeros_like(g, dtype=torch.bool), torch.zeros_like(h, dtype=torch.bool))
-        self.listed = torch.logical_and(scores < bar, self.alive)
+        below = self.alive if bar == math.inf else scores < bar
+        self.listed = torch.logical_and(below, self.alive)
         if self.listed.is_cuda:
             self.where = torch.nonzero(self.listed.ravel()).ravel()
         else:  # NumPy is several times faster here
@@ -70,7 +73,7 @@ class Layer:
 
     def score_list(self, g: Tensor, h: Tensor) -> None:
         """Score the listed edges again."""
-        self.scores = self.values * g[self.rows] * h[self.columns]
+        self.scores = self.values * h[self.columns] * g[self.rows]
 
     def complete(self, g: Tensor, h: Tensor, threshold: float) -> bool:
         """Whether no unlisted edge can score ``threshold`` or less."""
@@ -118,22 +121,39 @@ class Layer:
 
 
 class Group:
-    """Layers that share one threshold; ``numbers`` are their indices in the network."""
+    """Layers that share one threshold; ``numbers`` are their indices in the network.
 
-    def __init__(self, numbers: Sequence[int], weights: Sequence[Tensor]) -> None:
+    ``size`` edges in all, of which ``left`` survive.
+    """
+
+    def __init__(
+        self, numbers: Sequence[int], weights: Sequence[Tensor], masks: Sequence[Tensor | None]
+    ) -> None:
         self.numbers = tuple(numbers)
-        self.layers = [Layer(weights[number]) for number in numbers]
-        self.size = self.left = sum(layer.weight.numel() for layer in self.layers)
+        self.layers = [Layer(weights[number], masks[number]) for number in numbers]
+        self.size = sum(layer.weight.numel() for layer in self.layers)
+        self.left = sum(int(torch.count_nonzero(layer.alive)) for layer in self.layers)
         self._stretch = 1.0  # bar over threshold in new lists
 
     def cut(self, count: int, sums: PathSums, rng: np.random.Generator) -> float:
-        """Drop the ``count`` edges with the smallest scores; the smallest score that is kept."""
+        """Drop the ``count`` edges with the smallest scores; the smallest score that is kept.
+
+        Raises ValueError for scores that are not finite.
+        """
         pairs = [(sums.outgoing[i], sums.incoming[i]) for i in self.numbers]
         for layer, (g, h) in zip(self.layers, pairs, strict=True):
             layer.score_list(g, h)
         listed = self._listed()
-        while not self._complete(listed, count, pairs):
+        for _ in range(_TRIES):
+            if self._complete(listed, count, pairs):
+                break
             listed = self._listed()
+        else:  # one or two tries are the rule; whatever the numbers do, this ends
+            for layer, (g, h) in zip(self.layers, pairs, strict=True):
+                layer.make_list(layer.all_scores(g, h), math.inf, g, h)
+            listed = self._listed()
+        if not np.isfinite(listed.sum()):
+            raise ValueError("weights must have finite path sums, and a finite flow on each edge")
         last, smallest_kept = _border(listed, count)
         gone = listed < last
         ties = np.flatnonzero(listed == last)

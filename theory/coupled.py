@@ -11,9 +11,21 @@ that the score saw, and ``z~, b~`` of the pruned one on any inputs. With t and V
     B = g E_i[psi_i psi_i'],  S_j = g E_i[V_ij psi~_i psi_i'],  U_j = g E_i[V_ij psi~_i psi~_i'],
     b~_j | z_j, b_j, z~_j ~ N(S_j B^-1 b_j, U_j - S_j B^-1 S_j'),
 
-where ``psi`` and ``psi~`` here run over pairs (input, output), and the kernel is the sum of
-``g E_ij[P_ij psi~_i psi~_i' h~_j h~_j']`` over layers. First and output layer have finitely many
-sources or targets: there weights are drawn and masked as they are.
+where ``psi`` and ``psi~`` here run over pairs (input, output). For outputs o, o' the kernel is
+
+    Theta_oo' = sum_{l<=L} g_l E_ij[P_ij psi~_io psi~_io' h~_j h~_j']
+                + delta_oo' g_{L+1} E_j[M_oj h~_j h~_j'],
+
+where a primed signal is that of the second input. An output weight reaches one output: the last
+layer's share is a mean over its sources alone, zero between different outputs, and *not* a mean
+over the outputs. First and output layer have finitely many sources or targets: there weights are
+drawn and masked as they are, M_ij for P_ij when l = 1.
+
+The matrix identities behind the conditional laws are exact at every width, at a given cut. As
+moments of z~ given z they hold up to ``O(n^(-1/2))``: given z a weight has a small mean m and a
+variance just below 1, and ``E[M w] = V m + t^3 phi(t) m^3 / 3 + ..``
+(:mod:`theory.derivations.coupled_selection`). With few inputs the first layer's z~ is not Gaussian
+either; that takes many coordinates, none of which dominates.
 
 What is here are the pieces in exact arithmetic, for proofs (:mod:`theory.derivations.coupled`) and
 for small cases; the recursion by sampling is in :mod:`numerics.coupled_kernel`.
@@ -105,8 +117,9 @@ def contribution(masks: Any, backward: Any, forward: Any, gain: Any = 1) -> sp.E
     """A layer's share of the kernel at a pair: ``g E_ij[P_ij psi~_i psi~_i' h~_j h~_j']``.
 
     ``masks`` are P_ij (targets x sources), ``backward`` the products psi~_i psi~_i' of the
-    targets, ``forward`` the products h~_j h~_j' of the sources. Raises ValueError if they do not
-    fit.
+    targets, ``forward`` the products h~_j h~_j' of the sources. The output layer's share for output
+    o takes that output's row of the mask alone, 1 x sources, and ``backward = [1]``. Raises
+    ValueError if they do not fit.
     """
     P = sp.ImmutableMatrix(masks)
     left, right = list(map(sp.sympify, backward)), list(map(sp.sympify, forward))

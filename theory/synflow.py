@@ -8,10 +8,12 @@ edges into it, keeps more of them, and has a larger in-sum:
 
     x = G y + xi,   y = G x + eta,   G(s) = s^2 f(s) / E[|w|; |w| >= s],
 
-f the density of |w|; xi and eta are what chance adds, of variance ``edge_noise(s) / n`` each. The
-solution diverges where G = 1: at the cut s_c and at the density ``rho_c = Pr[|w| >= s_c]``. Next
-to it the second order decides (:func:`turning_point`): a neuron's fixed point disappears when its
-noise is too negative, and it then loses all its edges.
+f the density of |w|; xi and eta are what chance adds, of variance ``edge_noise(s) / n`` each. This
+linear response is what says that gain one means instability: the solution diverges where G = 1, at
+the cut s_c and at the density ``rho_c = Pr[|w| >= s_c]``. If |w| has a continuous density on
+[0, a) and finite variance there is at least one such cut; there may be several, and none if the
+density jumps. Next to it the second order decides (:func:`turning_point`): a neuron's fixed point
+disappears when its noise is too negative, and it then loses all its edges.
 
 Weights are functions of the law in :mod:`theory.laws`; only ``|w|`` matters. Own result, with
 derivations in :mod:`theory.derivations.synflow`.
@@ -101,6 +103,7 @@ def critical_cut(law: Law) -> sp.Expr:
 def critical_density(law: Law) -> sp.Expr:
     """``rho_c = Pr[|w| >= s_c]``, the density at which SynFlow's constant graphon becomes unstable.
 
+    That gain one is where it does comes from :func:`response_variance`, which diverges there.
     ``2 (1 - Phi(1))`` for Gaussian, ``1 - 1/sqrt(3)`` for uniform weights. Raises ValueError as
     :func:`critical_cut` does.
     """
@@ -111,10 +114,11 @@ def crossings(law: Law, points: int = 4000) -> tuple[float, ...]:
     """All cuts at which the gain crosses 1, in increasing order, in double precision.
 
     A law without parameters, of any class. ``s E[|w|; |w| >= s]`` vanishes at both ends of the
-    support (at infinity because the variance is finite), so there is at least one unless the
-    density has jumps; a density with several humps may have three. The gain is scanned on
-    ``points`` quantiles of |w|, so crossings closer than that are not told apart. An empty tuple
-    says that none was found.
+    support (at infinity because the variance is finite), so there is at least one if the density of
+    |w| is continuous on [0, a), a its largest value. A density with several humps may have three;
+    one with a jump may have none, as |w| uniform on [1, 1.1], whose gain jumps from 0 to 9.5. The
+    gain is scanned on ``points`` quantiles of |w|, so crossings closer than that are not told
+    apart. An empty tuple says that none was found.
     """
     inside = gain(law, _S) - 1
     if law.half_width is not sp.oo:
@@ -165,7 +169,7 @@ def living_excess(law: Law, dead: Any) -> sp.Expr:
 
     One hidden layer between as many inputs and outputs as it has neurons, cut slowly. The common
     cut is then within ``n^(-1/2)`` of the critical one, and each living neuron's own cut lies below
-    s_c by :func:`turning_point`, which is of order ``n^(-1/4)``.
+    s_c by :func:`turning_point`, which is of order ``n^(-1/4)``. The chain is ``synflow.excess``.
     """
     s = critical_cut(law)
     deviation = sp.sqrt(edge_noise(law, s) / 2)

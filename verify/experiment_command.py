@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -34,6 +35,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             raise ValueError(
                 f"--figure must end with {' or '.join(FIGURES)}; got {arguments.figure!r}"
             )
+        folder = Path(arguments.figure).parent
+        if not folder.is_dir():
+            raise ValueError(f"--figure must name a file in a folder that exists; got {folder}")
         if experiment.draw is None:
             raise ValueError(f"--figure: experiment {experiment.name} has no figure")
     try:

@@ -5,7 +5,7 @@ Lists of floats (histograms, curves, spectra) are aggregated entry by entry, as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -224,13 +224,14 @@ def summarised(trials: Sequence[TrialResult]) -> Row:
         if set(other.values) != set(first.values):
             raise ValueError(f"replicates must return the same metrics; {other.seed} does not")
     try:
-        metrics = {name: _summary([t.values[name] for t in trials]) for name in first.values}
+        metrics = {name: summary([t.values[name] for t in trials]) for name in first.values}
     except ValueError as error:
         raise ValueError(f"replicates must return lists of one length: {error}") from None
     return Row(dict(first.settings), len(trials), metrics)
 
 
-def _summary(values: Sequence[Any]) -> Summary:
+def summary(values: Sequence[Any]) -> Summary:
+    """Mean, spread and Student interval of one metric, from its replicates."""
     stack = np.asarray(values, dtype=float)
     mean = stack.mean(axis=0)
     unknown = np.full_like(mean, np.nan)
@@ -240,6 +241,36 @@ def _summary(values: Sequence[Any]) -> Summary:
     if len(stack) < MIN_REPLICATES:
         return Summary(mean, sd, unknown)
     return Summary(mean, sd, sd / np.sqrt(len(stack)) * critical_value(LEVEL, len(stack)))
+
+
+def exactly(value: float) -> Summary:
+    """A number without replicates, so without spread and interval; NaN for none at all."""
+    unknown = np.array(np.nan)
+    return Summary(np.array(value), unknown, unknown)
+
+
+def jackknifed(statistic: Callable[..., float], *samples: Array) -> Summary:
+    """A statistic of whole samples, such as a distance of means, with its jackknife interval.
+
+    samples: independent of one another, replicates along the first axis; `statistic` takes as many
+    arrays. Each replicate is left out in turn, and the smallest sample sets the Student quantile.
+    There is no spread of one replicate (sd is NaN), and no interval below `MIN_REPLICATES`.
+    Raises ValueError without samples.
+    """
+    if not samples:
+        raise ValueError("samples must not be empty")
+    value, least = statistic(*samples), min(map(len, samples))
+    if least < MIN_REPLICATES:
+        return exactly(value)
+    variance = 0.0
+    for k, sample in enumerate(samples):
+        before, after = samples[:k], samples[k + 1 :]
+        left_out = [
+            statistic(*before, np.delete(sample, j, axis=0), *after) for j in range(len(sample))
+        ]
+        variance += (len(sample) - 1) * float(np.var(left_out))
+    half_width = np.sqrt(variance) * critical_value(LEVEL, least)
+    return Summary(np.array(value), np.array(np.nan), np.asarray(half_width))
 
 
 def _plain(values: Array) -> Any:
@@ -255,5 +286,7 @@ def _text(value: Any) -> str:
 def _with_interval(found: Summary) -> str:
     if found.is_list:
         return f"{found.mean.size} numbers"
+    if np.isnan(found.mean):
+        return "–"
     half = float(found.half_width)
     return f"{float(found.mean):.4g}" + (f" ± {half:.2g}" if np.isfinite(half) else "")

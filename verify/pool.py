@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+from collections import deque
 from collections.abc import Hashable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -12,6 +13,8 @@ from contextlib import ExitStack
 from typing import Protocol
 
 from verify.worker import Done, Task, one_thread, perform, start_worker, thread_variables
+
+DIED = "a worker process died (out of memory?) during this task"
 
 
 class Pool(Protocol):
@@ -71,11 +74,16 @@ class _Here:
 
 
 class _Workers:
-    """Persistent processes, started afresh (spawn) so that no thread or lock is inherited."""
+    """Persistent processes, started afresh (spawn) so that no thread or lock is inherited.
+
+    When one of them dies, all tasks under way are lost and none says which it was. They are then
+    repeated one at a time, and only a task that is alone when its process dies has failed.
+    """
 
     def __init__(self, jobs: int) -> None:
         self._jobs = jobs
-        self._labels: dict[Future[Done], Hashable] = {}
+        self._under_way: dict[Future[Done], tuple[Hashable, Task]] = {}
+        self._lost: deque[tuple[Hashable, Task]] = deque()
         self._stack = ExitStack()
         self._stack.enter_context(thread_variables())  # for as long as processes may be started
         self._executor = self._start()
@@ -90,43 +98,59 @@ class _Workers:
 
     def room(self) -> int:
         # Two each: one at work and one waiting, so that no worker idles between results.
-        return 2 * self._jobs - len(self._labels)
+        return 0 if self._lost else 2 * self._jobs - len(self._under_way)
 
     def submit(self, label: Hashable, task: Task) -> None:
         try:
-            future = self._executor.submit(perform, task)
-        except BrokenProcessPool:
-            self._restart()
-            future = self._executor.submit(perform, task)
-        self._labels[future] = label
+            self._under_way[self._executor.submit(perform, task)] = (label, task)
+        except BrokenProcessPool:  # it died since the last result: this task has to wait its turn
+            self._lost.append((label, task))
 
     def collect(self) -> list[tuple[Hashable, Done]]:
-        finished, _ = wait(self._labels, return_when=FIRST_COMPLETED)
-        return [(self._labels.pop(future), self._result(future)) for future in finished]
+        done: list[tuple[Hashable, Done]] = []
+        while not done and (self._under_way or self._lost):
+            alone = not self._under_way
+            if alone:
+                self._repeat()
+            finished, _ = wait(self._under_way, return_when=FIRST_COMPLETED)
+            for future in finished:
+                label, task = self._under_way.pop(future)
+                found = self._result(future)
+                if found is None and not alone:
+                    self._lost.append((label, task))
+                else:
+                    done.append((label, found or Done(None, 0.0, DIED)))
+        return done
 
-    def _result(self, future: Future[Done]) -> Done:
+    def _repeat(self) -> None:
+        """Submit one of the lost tasks, which has the pool to itself."""
+        label, task = self._lost.popleft()
+        try:
+            future = self._executor.submit(perform, task)
+        except BrokenProcessPool:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+            self._executor = self._start()
+            future = self._executor.submit(perform, task)
+        self._under_way[future] = (label, task)
+
+    def _result(self, future: Future[Done]) -> Done | None:
+        """What a task came to; None if a process died."""
         try:
             return future.result()
         except BrokenProcessPool:
-            # A worker died (killed, or out of memory). Its tasks fail; the others go on.
-            self._restart()
-            return Done(None, 0.0, "a worker process died (out of memory?) during this task")
+            return None
         except Exception as error:  # what a task returned could not be sent back
             return Done(None, 0.0, f"{type(error).__name__}: {error}")
 
-    def _restart(self) -> None:
-        if getattr(self._executor, "_broken", False):
-            self._executor.shutdown(wait=False, cancel_futures=True)
-            self._executor = self._start()
-
     def close(self) -> None:
         processes = list((getattr(self._executor, "_processes", None) or {}).values())
-        self._executor.shutdown(wait=not self._labels, cancel_futures=True)
-        if self._labels:
+        self._executor.shutdown(wait=not self._under_way, cancel_futures=True)
+        if self._under_way:
             for process in processes:
                 process.terminate()
             for process in processes:
                 process.join(timeout=5)
             self._executor.shutdown(wait=True)  # its thread ends now; its semaphores are freed
-        self._labels.clear()
+        self._under_way.clear()
+        self._lost.clear()
         self._stack.close()

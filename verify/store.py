@@ -26,6 +26,9 @@ LONG = 4096
 ENVIRONMENT_VARIABLE = "GRAPHONLIMIT_STORE"
 DEFAULT_PATH = Path(".graphonlimit") / "trials.sqlite"
 
+COLUMNS = frozenset({"key", "name", "digest", "settings", "seed", "result", "seconds"})
+"""What a table of trials has to have."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS trials (
     key TEXT PRIMARY KEY,
@@ -81,12 +84,14 @@ class Store:
         run("BEGIN IMMEDIATE")  # only one process may find the file empty and fill it
         try:
             version = run("PRAGMA user_version").fetchone()[0]
-            tables = run("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if version == 0 and tables == 0:
+            empty = run("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+            if version == 0 and empty:
                 run(_SCHEMA)
                 run(f"PRAGMA user_version = {SCHEMA_VERSION}")
             elif version not in READABLE:
                 raise self._unusable(f"its schema is {version}, not {SCHEMA_VERSION}")
+            elif not self._holds_trials():  # versions are small numbers, and others count too
+                raise self._unusable("it has no table of trials")
             elif version != SCHEMA_VERSION:
                 run(f"PRAGMA user_version = {SCHEMA_VERSION}")
         finally:
@@ -96,6 +101,12 @@ class Store:
         run("PRAGMA synchronous = NORMAL")
         if run("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise self._unusable("its pages are damaged")
+
+    def _holds_trials(self) -> bool:
+        run = self._connection.execute
+        kinds = run("SELECT type FROM sqlite_master WHERE name = 'trials'").fetchall()
+        columns = {row[1] for row in run("PRAGMA table_info(trials)")}
+        return kinds == [("table",)] and columns >= COLUMNS
 
     def _unusable(self, reason: object) -> StoreError:
         return StoreError(

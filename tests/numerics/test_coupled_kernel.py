@@ -348,32 +348,6 @@ def test_bad_batch_and_inputs() -> None:
         kernel(NEW, outputs="some")
 
 
-def test_outputs_of_masks_that_know_the_outputs() -> None:
-    """Squared loss with labels 0: the residual is the output, and the masks prefer what made it."""
-    n, density, seeds = 200, 0.1, 3000
-    x = 2.0 * torch.eye(2, 4, dtype=torch.float64)
-    rng = np.random.default_rng(1)
-    outputs = np.empty((seeds, 2))
-    for k in range(seeds):
-        W, a = rng.standard_normal((n, 4)), rng.standard_normal(n)
-        h = np.tanh(W @ x.numpy().T / 2.0)
-        score = np.abs(a * (h @ (h.T @ a)))
-        mask = score >= np.partition(score, n - int(density * n))[n - int(density * n)]
-        outputs[k] = h.T @ (a * mask) / n**0.5
-    squares = (outputs**2).mean(axis=1)
-    mean, error = squares.mean(), squares.std() / seeds**0.5
-    seen = LatentBatch(x, (4, n, 1), "tanh", loss="squared", y=torch.zeros(2))
-    found, blind = (
-        CoupledKernel(seen, "snip", density, keep=(1,), samples=256, replicates=400, bias=False,
-                      coupling=coupling)()
-        for coupling in ("full", "none")
-    )  # fmt: skip
-    for kernel, close in ((found, True), (blind, False)):
-        spread = float(kernel.error["nngp"].diagonal().square().mean().sqrt())
-        gap = abs(float(kernel.nngp.diagonal().mean()) - mean)
-        assert bool(gap < 4.0 * np.hypot(error, spread)) is close
-
-
 def test_the_size_of_a_residual_does_not_matter() -> None:
     options: dict[str, Any] = {"samples": 64, "replicates": 2, "dtype": torch.float32}
     small, plain, large = (

@@ -132,6 +132,75 @@ def test_one_class_and_constant_pixels_are_notes() -> None:
     assert any(note.startswith(f"{still} of 64") and "constant" in note for note in batch.notes)
 
 
+def test_one_class_is_a_note_for_every_kind_of_label() -> None:
+    x, y = images()
+    hot = torch.nn.functional.one_hot(y, 10).double()
+    for labels, alone in ((hot, False), (hot[:1].expand(12, 10), True), (0.0 * hot, True)):
+        notes = LatentBatch(x, WIDTHS, "tanh", loss="squared", y=labels).notes
+        assert any("one class only (all labels are equal)" in note for note in notes) is alone
+    single = LatentBatch(x[:1], WIDTHS, "tanh", y=y[:1])
+    assert single.notes[0].startswith("the batch holds one input only")
+    assert not any(
+        "one class only" in note or "coordinates are constant" in note for note in single.notes
+    )
+
+
+def test_equal_inputs_share_their_residual() -> None:
+    x, _y = images(4)
+    r = torch.from_numpy(np.random.default_rng(0).standard_normal((6, 10)))
+    order = [0, 1, 0, 2, 3, 1]
+    doubled = LatentBatch(x[order], WIDTHS, "tanh", residual=r)
+    found = doubled.scored_residual(r, None)
+    expected = r.clone()
+    expected[[0, 1]] += r[[2, 5]]
+    expected[[2, 5]] = 0.0
+    assert torch.allclose(found, expected, rtol=1e-14)
+    assert torch.equal(LatentBatch(x, WIDTHS, residual=r[:4]).scored_residual(r[:4], None), r[:4])
+    net = MLP(WIDTHS, "tanh", seed=0)
+    states = net.states(x[order])
+    for layer, h in enumerate(states.h[: len(WIDTHS) - 1]):
+        one, other = (net.backward(states, each)[layer].T @ h for each in (r, found))
+        assert torch.allclose(one, other, atol=1e-12)
+
+
+@pytest.mark.parametrize("criterion", ["snip", "grasp", "grasp-signed"])
+@pytest.mark.parametrize("name", ["relu", "tanh"])
+def test_residuals_that_cancel_over_equal_inputs(name: str, criterion: str) -> None:
+    x, _ = images(2)
+    r = torch.tensor([[0.37], [-0.37], [0.21], [-0.21]], dtype=torch.float64)
+    batch = LatentBatch(x[[0, 0, 1, 1]], (64, 9, 9, 1), name, loss="squared", residual=r)
+    with pytest.raises(ValueError, match=f"scores of '{criterion}' are all zero"):
+        batch.scored_residual(r, None, criterion)
+
+
+def test_a_residual_that_contradicts_its_labels() -> None:
+    """Its probabilities give the curvature of cross-entropy, so they must be probabilities."""
+    x, y = images(6)
+    hot = torch.nn.functional.one_hot(y, 10).double()
+    p = torch.softmax(torch.from_numpy(np.random.default_rng(0).standard_normal((6, 10))), dim=1)
+    for wrong in (torch.ones(6, 10), p - hot.roll(1, dims=1), hot - p, 2.0 * (p - hot)):
+        batch = LatentBatch(x, WIDTHS, y=y, residual=wrong)
+        assert torch.equal(batch.effective_residual(batch.given, None), batch.given)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="residual must be probabilities less the one-hot"):
+            batch.effective_residual(batch.given, None, "grasp")  # type: ignore[arg-type]
+    right = LatentBatch(x, WIDTHS, y=y, residual=(p - hot).float())
+    effective = right.effective_residual(right.given, None, "grasp")  # type: ignore[arg-type]
+    assert torch.allclose(
+        effective, right.effective_residual(p - hot, p.log(), "grasp"), rtol=1e-3, atol=1e-6
+    )
+
+
+def test_a_curvature_that_annuls_the_residual() -> None:
+    """Cross-entropy does not see a shift of all outputs: what rounding leaves is no residual."""
+    x, y = images(6)
+    batch = LatentBatch(x, WIDTHS, y=y)
+    output = batch.draw_output(np.random.default_rng(0))
+    shift = torch.linspace(0.1, 1.3, 6, dtype=torch.float64)[:, None].expand(6, 10)
+    assert not bool(batch.effective_residual(shift, output, "grasp").any())
+    with pytest.raises(ValueError, match="all zero"):
+        batch.scored_residual(shift, output, "grasp")
+
+
 def test_a_network_gives_its_own_residual() -> None:
     x, y = images()
     net = MLP(WIDTHS, "relu", gain=2.0, bias=0.1, seed=5)

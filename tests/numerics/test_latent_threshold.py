@@ -88,8 +88,34 @@ def test_scores_that_vanish_are_kept_last_and_at_random() -> None:
     assert signed.tie[0] == pytest.approx(0.5, abs=1e-6)
     negative = threshold([Scores(a * RNG.standard_normal(40_000), signed=True)], [1], 0.9)
     assert negative.tau[0] < 0.0
-    assert negative.tie == (1.0,)
-    assert negative.densities[0] == pytest.approx(0.9, abs=1e-4)
+    assert negative.densities[0] == pytest.approx(0.9, abs=1e-9)
+
+
+@pytest.mark.parametrize("size", [1, 2, 30])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("signed", [False, True])
+def test_few_samples_meet_the_density_on_average(
+    size: int, dtype: torch.dtype, signed: bool
+) -> None:
+    """The sample on the boundary is kept with a probability, not always or never."""
+    scores = torch.from_numpy(RNG.standard_normal(size)).to(dtype)
+    scores = scores if signed else scores.abs()
+    for density in (0.004, 0.31, 0.5, 0.93):
+        found = threshold([Scores(scores, signed=signed)], [1], density)
+        tau, tie = found.tau[0], found.tie[0]
+        mean = float((scores > tau).double().mean() + tie * (scores == tau).double().mean())
+        assert mean == pytest.approx(density, abs=1e-9)
+        assert found.densities[0] == pytest.approx(density, abs=1e-9)
+
+
+def test_steps_of_samples_under_a_common_threshold() -> None:
+    scores = np.array([1.0, 2.0, 4.0, 5.0])
+    found = threshold([Scores(scores), Scores(0.5 * scores)], [100, 100], 0.45)
+    # 5 and 4 are kept, of 2.5, 2 and the other 2 the first and a share of the two that are equal.
+    assert found.tau == (2.0, 2.0)
+    assert found.tie == pytest.approx((0.3, 0.3))
+    assert found.densities == pytest.approx((0.575, 0.325))
+    assert found.density == pytest.approx(0.45)
 
 
 @pytest.mark.parametrize(

@@ -208,15 +208,29 @@ def test_synflow_is_the_one_of_its_module(scope: str) -> None:
     assert not torch.equal(once.masks[1], pruned.masks[1])
 
 
-def test_synflow_does_not_revive() -> None:
-    masks = graphon_masks(0.25, WIDTHS, count="exact")
-    net = network().pruned(masks)
-    pruned = prune(net, "synflow", 0.24, rounds=5)
-    assert not any(bool((m & ~b).any()) for m, b in zip(pruned.masks, masks, strict=True))
-    assert pruned.achieved <= 0.24
-    assert ("weights less" in notes(pruned)) is (pruned.achieved < 0.239)
-    with pytest.raises(ValueError, match=r"density must be at most 0\.25"):
-        prune(net, "synflow", 0.3)
+@pytest.mark.parametrize("scope", ["global", "layer"])
+@pytest.mark.parametrize("first", ["random", "magnitude", "snip"])
+def test_synflow_keeps_what_is_asked_of_a_pruned_network(first: str, scope: str) -> None:
+    """Earlier masks leave edges without flow; what is gone must not be drawn in their place."""
+    x, y = data()
+    net = MLP((6, 40, 40, 40, 4), "relu", gain=2.0, seed=1)
+    before = prune(net, first, 0.05, x, y, scope=scope)
+    sparse = before.apply(net)
+    for density in (0.05, 0.049, 0.02):
+        pruned = prune(sparse, "synflow", density, rounds=5, scope=scope)
+        for after, mask, W in zip(pruned.masks, before.masks, net.weights, strict=True):
+            assert not bool((after & ~mask).any())
+            if scope == "layer":
+                assert int(after.sum()) == kept_count(density, W.numel())
+        if scope == "global":
+            size = sum(W.numel() for W in net.weights)
+            assert sum(int(m.sum()) for m in pruned.masks) == kept_count(density, size)
+        assert not any("weights less" in note for note in pruned.notes)
+    if scope == "global":  # nothing is left to cut
+        same = prune(sparse, "synflow", 0.05)
+        assert all(torch.equal(a, b) for a, b in zip(same.masks, before.masks, strict=True))
+    with pytest.raises(ValueError, match=r"density must be at most 0\.05"):
+        prune(sparse, "synflow", 0.3)
 
 
 # --------------------------------------------------------------------------- what became of it

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from numerics.mlp import MLP
+from numerics.module_pruning import prune_module
 from numerics.pruning import prune
 
 
@@ -89,3 +90,76 @@ def test_synflow_has_a_threshold_where_its_last_rounds_cut_nothing() -> None:
     pruned = prune(network(), "synflow", 1e-9)
     assert None not in pruned.thresholds
     assert prune(network(), "synflow", 1.0).thresholds == (None,) * 4
+
+
+def both(
+    criterion: str, x: object = X, y: object = Y, **options: object
+) -> list[tuple[float, ...]]:
+    """Densities of a network and of its twin among modules."""
+    net = network()
+    module = nn.Sequential()
+    for W, s in zip(net.weights, net.scales, strict=True):
+        linear = nn.Linear(W.shape[1], W.shape[0], bias=False, dtype=W.dtype)
+        linear.weight.data = W * s
+        module.extend([linear, nn.Tanh()])
+    found = prune(net, criterion, 0.3, x, y, parametrisation="standard", **options)  # type: ignore[arg-type]
+    given = prune_module(module[:-1], criterion, 0.3, x, y, **options)  # type: ignore[arg-type]
+    return [found.densities, tuple(given.densities.values())]
+
+
+def test_temperatures_and_losses_are_checked_alike() -> None:
+    one, other = both("grasp-signed", temperature=2.0)
+    assert one == other
+    assert both("grasp-signed", temperature=np.float32(2.0)) == [one, one]
+    assert both("grasp-signed", temperature=2) == [one, one]
+    net, module = network(), nn.Linear(6, 4, dtype=torch.float64)
+    for pruner in (prune, prune_module):
+        given: object = net if pruner is prune else module
+        for temperature in (True, "2", 0, -1.0, float("nan"), torch.tensor(2.0)):
+            with pytest.raises(ValueError, match="temperature must be positive"):
+                pruner(given, "grasp-signed", 0.3, X, Y, temperature=temperature)  # type: ignore[operator]
+        for loss in (None, True, ["squared"], "hinge"):
+            with pytest.raises(ValueError, match="loss must be"):
+                pruner(given, "snip", 0.3, X, Y, loss=loss)  # type: ignore[operator]
+        for x, y, named in ((X.numpy(), Y, "x"), (X, Y.numpy(), "y")):
+            with pytest.raises(TypeError, match=f"{named} must be a tensor, got an array of NumPy"):
+                pruner(given, "snip", 0.3, x, y)  # type: ignore[operator]
+    with pytest.raises(ValueError, match="temperature must be positive"):
+        prune_module(module, "grasp", 0.3, X, Y, loss=nn.CrossEntropyLoss(), temperature=True)
+
+
+@pytest.mark.parametrize("depth", [70, 74])
+@pytest.mark.parametrize("criterion", ["grasp", "grasp-signed"])
+def test_grasp_of_deep_networks_in_single_precision(criterion: str, depth: int) -> None:
+    """Scores of the order of the gradient's square are no floats of single precision."""
+    net = MLP([20, *[40] * depth, 5], "relu", gain=0.5, seed=0, dtype=torch.float32)
+    double = net.replaced([W.double() for W in net.weights])
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.standard_normal((16, 20), dtype=np.float32))
+    y = torch.from_numpy(rng.integers(5, size=16))
+    module = nn.Sequential()
+    for W, s in zip(net.weights, net.scales, strict=True):
+        linear = nn.Linear(W.shape[1], W.shape[0], bias=False)
+        linear.weight.data = W * s
+        module.extend([linear, nn.ReLU()])
+    found = prune(net, criterion, 0.1, x, y, parametrisation="standard")
+    exact = prune(double, criterion, 0.1, x.double(), y, parametrisation="standard")
+    given = prune_module(module[:-1], criterion, 0.1, x, y, apply=False)
+    assert found.notes == exact.notes
+    assert found.thresholds[0] == pytest.approx(exact.thresholds[0], rel=1e-3)
+    size = sum(W.numel() for W in net.weights)
+    for masks in (found.masks, list(given.masks.values())):
+        differ = sum(int((a ^ b).sum()) for a, b in zip(masks, exact.masks, strict=True))  # type: ignore[operator]
+        assert differ <= 1e-4 * size
+
+
+def test_scores_below_the_range_are_noted() -> None:
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.standard_normal((16, 20), dtype=np.float32))
+    y = torch.from_numpy(rng.integers(5, size=16))
+    net = MLP([20, *[40] * 70, 5], "relu", gain=0.14, seed=0, dtype=torch.float32)
+    for criterion in ("snip", "grasp"):
+        assert any(
+            "end of the range of torch.float32" in note
+            for note in prune(net, criterion, 0.1, x, y).notes
+        )

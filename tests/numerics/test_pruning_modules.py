@@ -93,6 +93,7 @@ def test_a_chain_gets_the_masks_of_the_closed_forms(
         assert torch.equal(stored.weight_mask.bool(), mask)
     assert "6" not in theirs.masks
     assert (theirs.achieved, theirs.severed) == (ours.achieved, ours.severed)
+    assert theirs.connected is ours.connected
     torch.testing.assert_close(module(x), ours.apply(net)(x))
 
 
@@ -138,8 +139,11 @@ def test_scores_of_a_convolution_against_differences() -> None:
 
     net = Differentiable(module)
     snip, grasp = (
-        module_scores(net, name, x, y, loss=nn.CrossEntropyLoss())
-        for name in ("snip", "grasp-signed")
+        [each * unit for each in found]
+        for found, unit in (
+            module_scores(net, name, x, y, loss=nn.CrossEntropyLoss())
+            for name in ("snip", "grasp-signed")
+        )
     )
     step = 1e-6
     for W, first, second, place in zip(
@@ -310,8 +314,10 @@ def test_a_module_that_flow_leaves_is_noted() -> None:
     module = twin(MLP((6, 20, 15, 10, 4), "relu", seed=1))
     once = prune_module(module, "synflow", 0.005, rounds=1, input_shape=(6,), apply=False)
     assert once.severed
-    assert "no path is left from the inputs to the outputs" in once.notes
+    assert once.connected is False
+    assert once.notes[-1] == "no path leads from the inputs to the outputs"
     whole = prune_module(module, "synflow", 1.0, input_shape=(6,), apply=False)
+    assert whole.connected is True
     assert set(whole.thresholds.values()) == {None}
     for shape in (6, (-6,), (6.0,)):
         with pytest.raises(ValueError, match="input_shape must hold positive integers"):

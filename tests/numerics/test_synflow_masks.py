@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from numerics.path_sums import path_sums
+from numerics.path_sums import PathSums, path_sums
 from numerics.ranking import kept_count
 from numerics.seeds import generator
 from numerics.synflow import SynFlow, scheduled, synflow
+from numerics.synflow_cut import Group
 
 
 def normal(widths: tuple[int, ...], seed: int = 0, dtype: Any = torch.float64) -> list[Tensor]:
@@ -250,10 +251,80 @@ def test_edges_without_flow_that_must_stay_are_noted() -> None:
     assert synflow(weights, 0.5, rounds=1, scope="layer", keep=(2,)).notes == ()
 
 
-def test_weights_beyond_the_range_of_their_type_are_refused() -> None:
-    huge = [torch.full(shape, 1e38) for shape in ((20, 20), (3, 20))]
-    with pytest.raises(ValueError, match=r"weights must have sums within the range of torch\.fl"):
-        synflow(huge, 0.5)
-    assert synflow([each.double() for each in huge], 0.5).notes == ()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_weights_beyond_the_range_of_single_precision(dtype: torch.dtype) -> None:
+    huge = [torch.full(shape, 1e38, dtype=dtype) for shape in ((20, 20), (3, 20))]
+    found = synflow(huge, 0.5)
+    assert found.notes == ()
+    plain = synflow([torch.ones_like(each, dtype=torch.float64) for each in huge], 0.5)
+    assert all(torch.equal(a, b) for a, b in zip(found.masks, plain.masks, strict=True))
+    with pytest.raises(ValueError, match=r"weights must have sums over paths .* torch\.float64"):
+        synflow([torch.full((20, 20), 1e307, dtype=torch.float64)] * 2, 0.5)
     with pytest.raises(ValueError, match="keep must hold layer numbers"):
         synflow(huge, 0.5, keep=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("small", [1e-10, 1e-20, 1e-25, 1e-40])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_weak_path_beside_a_strong_dead_end(small: float, dtype: torch.dtype) -> None:
+    """The strong neuron leads nowhere, so the scale is that of the only path."""
+    weights = [
+        torch.tensor(rows, dtype=dtype)
+        for rows in ([[1.0], [small]], [[1.0, 0.0], [0.0, small]], [[0.0, 1.0]])
+    ]
+    assert path_sums(weights).log_flow == pytest.approx(2 * math.log(small), rel=1e-3)
+    found = synflow(weights, 0.4, rounds=1)
+    expected = [[[False], [True]], [[False, False], [False, True]], [[False, True]]]
+    assert [mask.tolist() for mask in found.masks] == expected
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize("scale", [1e-42, 1e-36, 1e-20])
+def test_tiny_weights_have_the_masks_of_double_precision(scale: float) -> None:
+    weights = [w * scale for w in normal((30, 60, 60, 10), dtype=torch.float32)]
+    single, double = (
+        synflow(weights, 0.2, rounds=5),
+        synflow([w.double() for w in weights], 0.2, rounds=5),
+    )
+    assert single.notes == double.notes == ()
+    differ = sum(int((a ^ b).sum()) for a, b in zip(single.masks, double.masks, strict=True))
+    assert differ <= 0.002 * sum(w.numel() for w in weights)
+
+
+def test_paths_that_no_float_can_hold_are_refused() -> None:
+    least = [torch.full((2, 2), 1e-320, dtype=torch.float64)] * 2
+    with pytest.raises(ValueError, match=r"range of torch\.float64"):
+        synflow(least, 0.5)
+
+
+def test_cuts_end_whatever_the_sums() -> None:
+    """Sums that are not numbers make no list complete; the cut says so instead of going on."""
+    weights = normal((40, 300, 300, 10))
+    sums = path_sums(weights)
+    group = Group([0, 1, 2], weights, [None] * 3)
+    broken = PathSums(sums.incoming, tuple(g * math.nan for g in sums.outgoing), 0.0)
+    group.cut(1000, sums, generator(0))
+    with pytest.raises(ValueError, match="finite path sums"):
+        group.cut(1000, broken, generator(0))
+
+
+@pytest.mark.parametrize("scope", ["global", "layer"])
+def test_earlier_masks_are_pruned_further(scope: str) -> None:
+    weights = normal((20, 30, 30, 10))
+    first = synflow(weights, 0.5, rounds=10, scope=scope)
+    masks: list[Tensor | None] = [*first.masks[:2], None]
+    second = synflow(weights, 0.3, rounds=10, scope=scope, masks=masks)
+    assert first.masks[0].sum() == masks[0].sum()  # type: ignore[union-attr]
+    for mask, before in zip(second.masks[:2], first.masks[:2], strict=True):
+        assert not bool((mask & ~before).any())
+    assert sum(second.kept) == sum(
+        kept_count(0.3, n) for n in ([w.numel() for w in weights] if scope == "layer" else [1800])
+    )
+    held = synflow(weights, 0.3, keep=(1,), masks=masks, scope=scope)
+    assert torch.equal(held.masks[0], first.masks[0])
+    assert synflow(weights, 0.5, masks=first.masks, scope=scope).thresholds.isnan().all()
+    with pytest.raises(ValueError, match="density must be at most"):
+        synflow(weights, 0.9, masks=first.masks)
+    for bad in (masks[:2], [None, None, first.masks[0]], [None, None, weights[2]]):
+        with pytest.raises(ValueError, match="masks"):
+            synflow(weights, 0.1, masks=bad)

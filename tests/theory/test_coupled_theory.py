@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 
@@ -113,6 +114,15 @@ def test_many_selected_weights_follow_v_for_any_law(name: str) -> None:
         assert abs(slope - shift) > 0.1  # the shift's slope is refuted by the same samples
 
 
+def test_the_second_moment_bends_as_its_integral_says() -> None:
+    """d^2/dm^2 at 0 of E[(e + m)^2; |e + m| >= t] against samples of w^2 He_2(w)."""
+    w = np.random.default_rng(3).standard_normal(1_000_000)
+    for cut in (0.4, 1.3):
+        found = (w**2 * (w**2 - 1) * (np.abs(w) >= cut)).mean()
+        bend = sp.diff(selected(Gaussian(), 2, T, M), M, 2).subs({M: 0, T: cut})
+        assert float(bend) == pytest.approx(found, abs=0.05)
+
+
 # ---------------------------------------------------------------------------- conditioning
 
 
@@ -152,6 +162,19 @@ def test_nothing_pruned_leaves_no_noise() -> None:
         assert found.covariance == sp.zeros(2, 2)
 
 
+def test_a_bias_is_never_pruned() -> None:
+    """Moments with a bias, by samples of one target's weights and its bias."""
+    rng, cut, beta = np.random.default_rng(13), 1.1, 0.6
+    dense, pruned = np.array([[1.0, -0.5]]), np.array([[0.7, 1.2]])
+    w, b = rng.standard_normal((2, 400_000)), math.sqrt(beta) * rng.standard_normal(400_000)
+    z = (dense @ w)[0] + b  # gain 2 over two sources
+    zt = (pruned @ (w * (np.abs(w) >= cut)))[0] + b
+    V = float(Gaussian().two_sided_second(cut))
+    q, r, sigma = source_moments([V, V], pruned, dense, gain=2, bias=beta)
+    for found, expected in ((zt * zt, q), (zt * z, r), (z * z, sigma)):
+        assert found.mean() == pytest.approx(float(expected[0]), abs=0.02)
+
+
 def test_pruned_sums_given_dense_sums() -> None:
     """Rows of Gaussian weights through fixed cuts: the regression of z~ on z, and what is left."""
     rng, n, rows = np.random.default_rng(5), 300, 20_000
@@ -189,7 +212,68 @@ def test_outputs_of_a_pruned_layer_are_correlated() -> None:
     assert found > 0.05
 
 
+def test_two_inputs_are_not_many() -> None:
+    """Magnitude, ReLU, inputs e_1 and e_2: half of phi(t)^2, below the dual at covariance v."""
+    rng, cut = np.random.default_rng(9), 1.0
+    w = rng.standard_normal((2, 1_000_000))
+    kept = np.maximum(w * (np.abs(w) >= cut), 0) / math.sqrt(2)
+    found = (kept[0] * kept[1]).mean()
+    assert found == pytest.approx(math.exp(-(cut**2)) / (4 * math.pi), abs=4e-4)
+    v = float(Gaussian().two_sided_second(cut))
+    assert v / (4 * math.pi) > 1.5 * found
+    diagonal = (kept[0] ** 2).mean()
+    assert diagonal == pytest.approx(v / 4, abs=2e-3)  # exact with any number of inputs
+
+
 # ---------------------------------------------------------------------------- shares
+
+
+def test_shares_are_the_tangent_kernel_of_a_network_with_three_outputs() -> None:
+    """Two hidden layers, tanh, masks: sums over weights of products of numerical derivatives."""
+    rng, widths, gains = np.random.default_rng(11), (2, 4, 3, 3), (1.5, 2.0, 0.7)
+    W = [rng.standard_normal((m, k)) for k, m in itertools.pairwise(widths)]
+    M = [(rng.random(w.shape) < 0.7).astype(float) for w in W]
+    inputs = rng.standard_normal((2, 2))
+    scale = [math.sqrt(g / w.shape[1]) for g, w in zip(gains, W, strict=True)]
+
+    def signals(weights: list[np.ndarray], x: np.ndarray) -> list[np.ndarray]:
+        h = [x]
+        for layer, (s, mask, w) in enumerate(zip(scale, M, weights, strict=True)):
+            z = s * (mask * w) @ h[-1]
+            h.append(np.tanh(z) if layer < 2 else z)
+        return h
+
+    def gradient(x: np.ndarray) -> np.ndarray:
+        """Outputs x weights."""
+        columns = []
+        for layer, w in enumerate(W):
+            for at in np.ndindex(w.shape):
+                sides = []
+                for sign in (1, -1):
+                    moved = [each.copy() for each in W]
+                    moved[layer][at] += sign * 1e-5
+                    sides.append(signals(moved, x)[-1])
+                columns.append((sides[0] - sides[1]) / 2e-5)
+        return np.array(columns).T
+
+    def latents(x: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Activations, and psi~ of the hidden layers (targets x outputs)."""
+        h = signals(W, x)
+        slope = [1 - each**2 for each in h[1:3]]
+        last = math.sqrt(gains[2]) * (M[2] * W[2]).T * slope[1][:, None]
+        back = math.sqrt(gains[1] / widths[2]) * (M[1] * W[1]).T @ last
+        return h, [back * slope[0][:, None], last]
+
+    expected = gradient(inputs[0]) @ gradient(inputs[1]).T
+    (h, psi), (g, chi) = (latents(x) for x in inputs)
+    for o, p in np.ndindex(3, 3):
+        found = sum(
+            float(contribution(M[k], psi[k][:, o] * chi[k][:, p], h[k] * g[k], gains[k]))
+            for k in (0, 1)
+        )
+        if o == p:
+            found += float(contribution(M[2][o : o + 1], [1], h[2] * g[2], gains[2]))
+        assert found == pytest.approx(expected[o, p], abs=1e-7)
 
 
 def test_a_share_is_a_mean_over_pairs() -> None:

@@ -67,9 +67,49 @@ class Mixture(Law):
         return "m"
 
 
+class Shell(Law):
+    """|w| uniform on [1, 1.1]: a density that jumps."""
+
+    name: ClassVar[str] = "shell"
+    edge = sp.Rational(11, 10)
+
+    @property
+    def scale(self) -> sp.Expr:
+        return sp.sqrt((self.edge**3 - 1) / 3 * 10)
+
+    @property
+    def half_width(self) -> sp.Expr:
+        return self.edge
+
+    def _inner_density(self, x: sp.Expr) -> sp.Expr:
+        return 5 * sp.Heaviside(x - 1, 1)
+
+    def _above(self, power: int, x: sp.Expr) -> sp.Expr:
+        return 5 * (self.edge**power - sp.Max(x, 1) ** power) / power
+
+    def _inner_survival(self, x: sp.Expr) -> sp.Expr:
+        return self._above(1, x)
+
+    def _inner_mean(self, x: sp.Expr) -> sp.Expr:
+        return self._above(2, x)
+
+    def _inner_second(self, x: sp.Expr) -> sp.Expr:
+        return self._above(3, x)
+
+    def quantile(self, p: Any) -> sp.Expr:
+        return self.edge - (1 - sp.sympify(p)) / 5
+
+    def two_sided_quantile(self, rho: Any) -> sp.Expr:
+        return self.edge - sp.sympify(rho) / 10
+
+    @property
+    def latex(self) -> str:
+        return "s"
+
+
 def test_all_derivations_are_registered() -> None:
     expected = {f"synflow.critical.{name}" for name in (*laws.LAWS, "exists")}
-    assert set(NAMES) == expected | {"synflow.response", "synflow.turning"}
+    assert set(NAMES) == expected | {"synflow.excess", "synflow.response", "synflow.turning"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -126,6 +166,14 @@ def test_a_law_may_have_three_crossings() -> None:
         assert float(synflow.gain(Mixture(), sp.Float(cut)).evalf()) == pytest.approx(1.0)
 
 
+def test_a_law_whose_density_jumps_may_have_none() -> None:
+    gains = [float(synflow.gain(Shell(), sp.Rational(k, 1000))) for k in (999, 1000, 1050)]
+    assert gains[0] == 0
+    assert gains[1] == pytest.approx(200 / 21)
+    assert gains[2] > gains[1]
+    assert synflow.crossings(Shell()) == ()
+
+
 def test_other_laws_have_no_closed_form() -> None:
     with pytest.raises(ValueError, match="registry's families"):
         synflow.critical_cut(Mixture())
@@ -158,6 +206,33 @@ def test_a_neuron_solves_its_own_equations_at_the_turning_point() -> None:
         u, v = (theta - noise + (math.exp(2 * other) - 1) / 2 for other in (v, u))
     expected = float(synflow.turning_point(2, noise - theta))
     assert u == pytest.approx(expected, rel=0.08)  # first order in a small number of 0.05
+
+
+@pytest.mark.parametrize("dead", [0.2, 0.7])
+def test_excess_of_the_living_by_solving_for_each_neuron(dead: float) -> None:
+    """Exact fixed points and densities of Gaussian weights at a very large width, averaged."""
+    root_n = 1e8
+    x = float(laws.Gaussian().quantile(sp.Float(dead)).evalf())
+    M, J = (
+        (math.erfc(1 / math.sqrt(2)) + 2 * math.exp(-0.5) / math.sqrt(2 * math.pi)),
+        (2 * math.exp(-0.5) / math.sqrt(2 * math.pi)),
+    )
+    spread = math.sqrt((M / J**2 - 1) / 2) / root_n
+
+    def lift(z: float) -> float:
+        room = spread * (z - x)
+        u = -math.sqrt(room)
+        for _ in range(50):  # e^(2u) - 1 - 2u = 2 room, the lower of two solutions
+            u -= (math.expm1(2 * u) - 2 * u - 2 * room) / (2 * math.expm1(2 * u))
+        return math.erfc(math.exp(u) / math.sqrt(2)) - math.erfc(1 / math.sqrt(2))
+
+    def weighted(q: float) -> float:
+        z = x + q**2
+        return lift(z) * math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi) * 2 * q
+
+    found = math.sqrt(root_n) * quad(weighted, 1e-6, 3)[0] / (1 - dead)
+    expected = number(synflow.living_excess(laws.Gaussian(), sp.Float(dead)))
+    assert found == pytest.approx(expected, rel=2e-3)
 
 
 def test_excess_falls_with_the_dead_and_scales_with_the_law() -> None:

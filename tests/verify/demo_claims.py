@@ -139,6 +139,20 @@ FAILING = claim(
     ],
     Verdict.SUPPORTED,
 )
+DEADLY = claim(
+    "demo-deadly",
+    [
+        LimitCheck(
+            "limit",
+            trials.deadly,
+            WIDTHS,
+            (Reading("value", "mean", 1.0), Reading("other", "mean", 2.0, mutant=True)),
+            margin=0.1,
+            replicates=4,
+        )
+    ],
+    Verdict.SUPPORTED,
+)
 CONSTANT = claim(
     "demo-constant",
     [

@@ -38,6 +38,14 @@ def failing(seed: int, n: int) -> dict[str, float]:
 
 
 @trial
+def deadly(seed: int, n: int) -> dict[str, float]:
+    """Takes its process with it at the largest width, as one that runs out of memory does."""
+    if n >= 80:
+        os._exit(1)
+    return {"mean": float(n + seed % 7)}
+
+
+@trial
 def slow_and_counted(seed: int, folder: str, pause: float = 0.02) -> dict[str, float]:
     """Leaves a file for every call, so that a test can count them."""
     time.sleep(pause)

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from verify import book, cli, experiments, plots, report, runner
 from verify.decision import mean_interval
 from verify.experiment import Experiment, Experiments, Part, register, registered_in
-from verify.measured import Result, summarised
+from verify.measured import Result, Row, Table, exactly, jackknifed, summarised, summary
 from verify.outcome import TrialResult
 from verify.store import LONG, Store
 from verify.trial import trial_seed
@@ -175,6 +175,42 @@ def test_tables_print_scalars_only(result: Result) -> None:
     assert result["limit"].shown() == ()
 
 
+def test_a_jackknife_of_a_mean_is_students_interval_and_samples_add_up() -> None:
+    rng = np.random.default_rng(3)
+    first, second = rng.normal(size=6), 1.0 + rng.normal(size=6)
+    one = jackknifed(lambda sample: float(sample.mean()), first)
+    student = summary(first.tolist())
+    assert float(one.mean) == pytest.approx(float(student.mean), rel=1e-12)
+    assert float(one.half_width) == pytest.approx(float(student.half_width), rel=1e-12)
+    both = jackknifed(lambda a, b: float(b.mean() - a.mean()), first, second)
+    other = float(summary(second.tolist()).half_width)
+    assert float(both.half_width) == pytest.approx(np.hypot(float(one.half_width), other))
+    assert np.isnan(both.sd)
+    few = jackknifed(lambda a, b: float(b.mean() - a.mean()), first, second[:3])
+    assert np.isnan(few.half_width)
+    assert np.isfinite(few.mean)
+    with pytest.raises(ValueError, match="samples must not be empty"):
+        jackknifed(lambda: 0.0)
+
+
+def test_jackknife_intervals_of_a_distance_hold_what_they_should() -> None:
+    """Of the distance between a mean of vectors and a point, 19 times of 20."""
+    rng, held = np.random.default_rng(4), 0
+    centre = np.array([2.0, 0.0, 0.0])
+    for _ in range(400):
+        sample = centre + rng.normal(size=(16, 3))
+        found = jackknifed(lambda each: float(np.linalg.norm(each.mean(axis=0))), sample)
+        held += float(found.low) <= 2.0 <= float(found.high)
+    assert 0.91 < held / 400 < 0.98
+
+
+def test_what_is_not_there_is_a_dash() -> None:
+    rows = (Row({"n": 3}, 1, {"a": exactly(0.5), "b": exactly(float("nan"))}),)
+    table = Table("t", ("n",), rows)
+    assert table.cells() == (("n", "replicates", "a", "b"), (("3", "1", "0.5", "–"),))
+    assert table.to_json()["rows"][0]["metrics"]["b"]["mean"] is None
+
+
 def test_json_holds_everything(result: Result) -> None:
     found = json.loads(json.dumps(result.to_json(), allow_nan=False))
     assert found["experiment"] == "demo-figure"
@@ -324,11 +360,13 @@ def test_the_command_lists_and_fails_as_the_others_do(
         (["demo-figur"], "did you mean demo-figure"),
         (["demo-figure", "--figure", str(tmp_path / "a.pdf")], "--figure must end with .png"),
         (["demo-shared", "--figure", str(tmp_path / "a.png")], "has no figure"),
+        (["demo-figure", "--figure", str(tmp_path / "new" / "a.png")], "--figure must name a file"),
     ):
         assert cli.main(["experiment", *arguments]) == 2
         error = capsys.readouterr().err
         assert error.count("\n") == 1
         assert message in error
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("loaded", "result")

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import demo_claims as demo
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from verify import graph, markup, plots, report, runner
+from verify.measured import Series
 from verify.outcome import StepRecord
+from verify.plots_experiments import Curves, images_over_curves
 from verify.runner import Run
 
 
@@ -181,6 +184,29 @@ def test_heatmaps_share_a_scale() -> None:
         plots.heatmaps([])
     with pytest.raises(ValueError, match="kind"):
         plots.heatmaps(panels, kind="rainbow")
+
+
+def test_curves_can_stand_in_rows_and_keep_their_colours() -> None:
+    x = np.array([1.0, 4.0, 16.0])
+    lines = {name: Series(x, y, y, y) for name, y in (("a", 0.3 / x), ("b", 0.5 / x))}
+    panels = [
+        Curves("both", "n", "d", lines),
+        Curves("second", "n", "d", {"b": lines["b"]}, {"b, expected": (x, 0.4 / x)}, start=1),
+        Curves("first", "n", "d", {"a": lines["a"]}),
+    ]
+    image = plots.Panel("image", np.zeros((2, 2)))
+    drawn = images_over_curves([image], panels, columns=1, across=2)
+    curves = [axes for axes in drawn.axes if axes.get_legend() is not None]
+    tops = [round(axes.get_subplotspec().rowspan.start) for axes in curves]
+    assert tops == [0, 0, 1]
+    both, second, first = ([line.get_color() for line in axes.get_lines()] for axes in curves)
+    assert both[-1] == second[0] != plots.GREY
+    assert plots.GREY in second
+    assert first[0] == both[0]
+    plots.to_png(drawn)
+    labels = [label.get_text() for label in curves[0].yaxis.get_ticklabels(which="both")]
+    assert "0.1" in labels
+    assert not any("10^" in label for label in labels)
 
 
 # ------------------------------------------------------------------------- markup

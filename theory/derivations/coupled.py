@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import sympy as sp
@@ -9,6 +11,13 @@ import sympy as sp
 from theory.coupled import contribution, selected
 from theory.derivation import AllOf, Cited, Derivation, Identity, Step
 from theory.derivations import derivation
+from theory.derivations.coupled_conditioning import given_signals
+from theory.derivations.coupled_examples import (
+    Masks,
+    kernel_by_definition,
+    kernel_by_shares,
+    last_share,
+)
 from theory.latent import graphon, hidden_scale
 from theory.laws import Gaussian
 from theory.words import MatrixIdentity, matrices, transpose
@@ -35,6 +44,36 @@ def _conditioned(kept: sp.Expr) -> MatrixIdentity:
     return MatrixIdentity(found, kept - regressed, facts, _EXAMPLE)
 
 
+_MASKS: Final[tuple[Masks, ...]] = (
+    ([[1, 0], [1, 1]], [[1, 1], [0, 1]]),
+    ([[0, 1], [1, 1]], [[1, 0], [1, 1]]),
+)
+"""Two masks of a network with two inputs, two hidden neurons and two outputs."""
+
+
+def _held_to_definition(
+    last: Callable[[Masks, int, int, sp.Matrix], sp.Expr], cases: Sequence[Masks] = _MASKS[:1]
+) -> AllOf:
+    """The shares, with this one for the output layer, against sums over all weights."""
+    return AllOf(tuple(
+        Identity(found, expected)
+        for masks in cases
+        for found, expected in zip(
+            kernel_by_shares(masks, partial(last, masks)), kernel_by_definition(masks), strict=True)
+    ))  # fmt: skip
+
+
+def _by_output(masks: Masks, o: int, p: int, signal: sp.Matrix) -> sp.Expr:
+    return last_share(masks, o, signal) if o == p else sp.S.Zero
+
+
+def _over_outputs(masks: Masks, o: int, p: int, signal: sp.Matrix) -> sp.Expr:
+    """The mistake: the output layer's share as a mean over its targets too."""
+    return (
+        (last_share(masks, 0, signal) + last_share(masks, 1, signal)) / 2 if o == p else sp.S.Zero
+    )
+
+
 @derivation("coupled.kernel")
 def _kernel() -> Derivation:
     """From gradients of the pruned network to a mean over pairs of latents."""
@@ -45,14 +84,15 @@ def _kernel() -> Derivation:
     written = sum(P[i, j] * back[i] * forth[j] for i in range(2) for j in range(3))
     apart = _g * sp.Add(*P) / 6 * sp.Add(*back) / 2 * sp.Add(*forth) / 3
     move = [sp.diff(selected(_GAUSS, 0, _t, _m), _m, k).subs(_m, 0) for k in (1, 2)]
-    bits = (sp.S.Zero, sp.S.One)
     return Derivation(
         "coupled.kernel",
         "The tangent kernel as a mean over pairs of neurons",
-        r"\Theta = \sum_{l=1}^{L+1} g_l\,E_{ij}\big[P_{ij}\,\tilde\psi_i\tilde\psi_i'\,"
-        r"\tilde h_j\tilde h_j'\big]",
-        "survivors train; hidden layers with wide sources and targets. In the first and the output "
-        "layer the mask is that of drawn weights, M for P",
+        r"\Theta_{oo'} = \sum_{l=1}^{L} g_l\,E_{ij}\big[P_{ij}\,\tilde\psi_{io}"
+        r"\tilde\psi_{io'}'\,\tilde h_j\tilde h_j'\big] + "
+        r"\delta_{oo'}\,g_{L+1}\,E_j\big[M_{oj}\,\tilde h_j\tilde h_j'\big]",
+        "survivors train; hidden layers with wide sources and targets, any number of outputs. In "
+        "the first and the output layer the mask is that of drawn weights, M_ij for P_ij when "
+        "l = 1; the output layer's share is no mean over the outputs",
         [
             Step(
                 r"\frac{\partial f}{\partial w_{ij}} = s_l M_{ij}\,\tilde\delta_i\tilde h_j,\qquad "
@@ -63,8 +103,15 @@ def _kernel() -> Derivation:
                     Identity(hidden_scale(_g, _below, _here) ** 2, _g / (_below * _here)),
                 )),
             ),
-            Step(r"M_{ij}^2 = M_{ij}\,", "the square of the gradient has the mask once, so P",
-                 AllOf(tuple(Identity(bit**2, bit) for bit in bits))),
+            Step(
+                r"\sum_w\frac{\partial f_o}{\partial w}\frac{\partial f_{o'}'}{\partial w} = "
+                r"g_1E_{ij}\big[M_{ij}\,\tilde\psi_{io}\tilde\psi_{io'}'\,x_jx_j'\big] + "
+                r"\delta_{oo'}\,g_2\,E_j\big[M_{oj}\,\tilde h_j\tilde h_j'\big]",
+                "from the definition: two outputs, two hidden neurons, any activation and any "
+                "weights, two masks. A product of gradients has the mask once, since M^2 = M; an "
+                "output weight reaches one output, so its layer's share has no mean over outputs",
+                _held_to_definition(_by_output, _MASKS),
+            ),
             Step(
                 r"\partial_m P\big|_0 = 0,\qquad \partial_m^2 P\big|_0 = 2t\varphi(t)",
                 "M_ij is made by w_ij, and so are, in a small part, psi~_i and h~_j: they shift "
@@ -74,7 +121,7 @@ def _kernel() -> Derivation:
             Step(
                 r"\frac{g}{n_{l-1}n_l}\sum_{i,j}P_{ij}\,\tilde\psi_i\tilde\psi_i'\,"
                 r"\tilde h_j\tilde h_j'",
-                "the code's share of a layer: two targets, three sources",
+                "the library's exact share of a layer: two targets, three sources",
                 Identity(share, _g * written / 6),
             ),
             Step(
@@ -88,6 +135,9 @@ def _kernel() -> Derivation:
         {
             "P squared": Identity(share.subs({x: x**2 for x in P}), _g * written / 6),
             "means multiply": Identity(share, apart),
+            "mean over the outputs too": _held_to_definition(_over_outputs),
+            "output weights shared by the outputs": _held_to_definition(
+                lambda masks, o, p, signal: last_share(masks, o, signal)),
             "the mask moves to first order": Identity(move[0], 2 * _t * _GAUSS.density(_t)),
             "source width only": Identity(s**2, _g / (_below * _here)),
         },
@@ -104,7 +154,8 @@ def _recursion() -> Derivation:
         "The coupled recursion",
         r"\tilde z_i \mid z_i, b_i \sim N(R_i\Sigma^{-1}z_i,\, Q_i - R_i\Sigma^{-1}R_i^T),\quad "
         r"\tilde b_j \mid z_j, b_j, \tilde z_j \sim N(S_jB^{-1}b_j,\, U_j - S_jB^{-1}S_j^T),\quad "
-        r"\Theta = \sum_l g_l E_{ij}[P_{ij}\tilde\psi_i\tilde\psi_i'\tilde h_j\tilde h_j']",
+        r"\Theta_{oo'} = \sum_{l \le L} g_l E_{ij}[P_{ij}\tilde\psi_{io}\tilde\psi_{io'}'"
+        r"\tilde h_j\tilde h_j'] + \delta_{oo'}\,g_{L+1}E_j[M_{oj}\tilde h_j\tilde h_j']",
         "widths to infinity, batch and residual fixed, scores |w| |<psi, h>| of the dense network",
         [
             Step(
@@ -119,10 +170,10 @@ def _recursion() -> Derivation:
             ),
             Step(
                 r"W_l \mid \text{all dense signals}:\ \text{Gaussian, independent over } l,\ "
-                r"m_{ij} = s\,h_j^T\Sigma^{-1}z_i + s'\psi_i^TB^{-1}b_j",
-                "exact at every width: each signal is linear in the next weights "
-                "(coupled.weights_given_signals)",
-                MatrixIdentity(_H * (_Ht * _K * _H), _H, ((_H * _Ht * _K, sp.S.One),), _EXAMPLE),
+                r"m_{ij} = s\,h_j^T\Sigma^{-1}z_i + s'\psi_i^TB^{-1}b_j + O(n^{-1})",
+                "each signal is linear in the next weights: the fit has the given products, the "
+                "rest is uncorrelated with them, at every width (coupled.weights_given_signals)",
+                given_signals(),
             ),
             Step(
                 r"E[M_{ij}w_{ij}] = V_{ij}\,m_{ij} + O(m^3)",
@@ -157,7 +208,8 @@ def _recursion() -> Derivation:
             ),
         ],
         (
-            "first and output layer: weights drawn and masked as they are",
+            "first and output layer: weights drawn and masked as they are, M_ij for P_ij when "
+            "l = 1; z~ of the first layer is Gaussian for many inputs, none of which dominates",
             "Gaussian weights; for another even law V is that law's, and the dense signals are "
             "Gaussian all the same",
             "scores by magnitude, V and P of the weights' law",

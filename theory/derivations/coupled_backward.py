@@ -8,6 +8,9 @@ import sympy as sp
 
 from theory.derivation import AllOf, Derivation, Identity, Step
 from theory.derivations import derivation
+from theory.derivations.coupled_examples import KEPT, expectation
+from theory.latent import graphon
+from theory.structural import StructuralSign
 from theory.words import MatrixIdentity, matrices, transpose
 
 _P, _Pt, _Y, _Yt, _D, _F = matrices("Psi Psi^T Y Y^T D F")
@@ -60,7 +63,17 @@ def _backward() -> Derivation:
     sides, signals = (_h, _ht), (_z, _zt)
     slope = sp.Add(*[sides[i] * inverse[i][k] * signals[k] for i in (0, 1) for k in (0, 1)])
     tidy = _h * _Si * _z + (_ht - _h * _Si * _Rt) * _C * (_zt - fit * _z)
-    n = sp.Symbol("n", positive=True)
+    half = (1 - column) * _D * _Y
+    v, below = sp.symbols("v x", nonnegative=True)  # V and 1 - V
+    h, y = sp.symbols("h_1 h_2", real=True), sp.symbols("y_1 y_2", real=True)
+    held = [
+        expectation(lambda w, M, u, N: M * w * _s * (h[0] * w + h[1] * u), 2),
+        expectation(lambda w, M, u, N: M * w * _s * (y[0] * M * w + y[1] * N * u), 2),
+    ]
+    dot = sp.Function("sdot", positive=True)
+    z, zt, b, bt = sp.symbols("z zt b bt", real=True)
+    kept = graphon("variance", dot(z) * b * h[0], sp.Symbol("tau", positive=True))
+    terms = [kept * dot(zt) * bt * signal for signal in (z, zt)]
     batch = {_D: sp.S.One, _Y: _P, _Yt: _Pt}
     return Derivation(
         "coupled.backward",
@@ -70,13 +83,16 @@ def _backward() -> Derivation:
         r"S_j = g\,E_i[V_{ij}\tilde\psi_i\psi_i^T],\ "
         r"U_j = g\,E_i[V_{ij}\tilde\psi_i\tilde\psi_i^T]",
         "every number of targets, inputs and outputs; Psi and Y are the dense and the pruned "
-        "backward latents (targets x pairs of input and output), s^2 = g/n; Gaussian by a central "
-        "limit theorem over the targets, free of z and z~ by the symmetry",
+        "backward latents (targets x pairs of input and output), s^2 = g/n. The matrix "
+        "identities at a given cut are exact at every width; as conditional moments of b~ they "
+        "hold up to O(n^(-1/2)). Gaussian by a central limit theorem over the targets, free of z "
+        "and z~ by the symmetry",
         [
             Step(
                 r"\operatorname{Cov}(M_{ij}w_{ij}, (z_i, \tilde z_i)) = sV_{ij}\,(h_j, \tilde h_j)",
-                "z_i holds w and z~_i holds M w: both covariances with M w are V, since M = M^2",
-                AllOf(tuple(Identity(bit**2, bit) for bit in (sp.S.Zero, sp.S.One))),
+                "z_i holds w and z~_i holds M w: both covariances with M w are V, since M = M^2; "
+                "two sources, weights of two levels with any P and V, all outcomes",
+                AllOf((Identity(held[0], _s * KEPT * h[0]), Identity(held[1], _s * KEPT * y[0]))),
             ),
             Step(
                 r"\begin{pmatrix}\Sigma & R^T\\ R & Q\end{pmatrix}^{-1},\quad "
@@ -93,11 +109,12 @@ def _backward() -> Derivation:
                 _words(slope, tidy, _BLOCKS),
             ),
             Step(
-                r"\frac{1}{n}\sum_i V_{ij}\tilde\psi_i\,(z_i, \tilde z_i)^T \to "
                 r"E_i[V_{ij}\tilde\psi_i\,(z_i, \tilde z_i)^T] = 0",
-                "so all of this drops out: odd under the joint flip of b_i and b~_i (the "
-                "symmetry); what is left of the sum is of order n^(-1/2)",
-                Identity(sp.limit(sp.sqrt(n) / n, n, sp.oo), 0),
+                "so all of this drops out of the sum over i: odd under the joint flip of b_i and "
+                "b~_i (the symmetry); a mean over n independent terms without mean is of order "
+                "n^(-1/2)",
+                AllOf(tuple(Identity(term.subs({b: -b, bt: -bt}, simultaneous=True) + term, 0)
+                            for term in terms)),
             ),
             Step(
                 r"s\tilde\Psi^TD\Psi F\,\tfrac1s b = S\,B^{-1}b",
@@ -109,6 +126,15 @@ def _backward() -> Derivation:
                 r"s^2\tilde\Psi^T(D - D^2)\tilde\Psi = U - SB^{-1}S^T",
                 "covariance: the projection, and the selection's own noise",
                 _words(linear + noise, U - S * Binv * St),
+            ),
+            Step(
+                r"U - SB^{-1}S^T = s^2A^TA + s^2\tilde\Psi^T(D - D^2)\tilde\Psi \succeq 0",
+                "A = (1 - Psi F Psi^T) D Psi~, and V(1 - V) >= 0: positive semidefinite at every "
+                "width, so it may serve as a covariance there",
+                AllOf((
+                    _words(_s**2 * transpose(half, _PAIRS) * half, linear),
+                    StructuralSign(v * below, ">=0"),
+                )),
             ),
             Step(
                 r"V = 1,\ \tilde\psi = \psi:\quad SB^{-1} = 1,\quad U - SB^{-1}S^T = 0",
@@ -129,6 +155,9 @@ def _backward() -> Derivation:
             "independent of b": _words(linear + noise, U),
             "no noise of the selection": _words(linear, U - S * Binv * St),
             "P-free mean": _words(_s * _Yt * _D * _P * _F / _s, _s**2 * _Yt * _P * Binv),
-            "a sum that stays": Identity(sp.limit(sp.sqrt(n) / sp.sqrt(n), n, sp.oo), 0),
+            "A without the projection": _words(
+                _s**2 * transpose(_D * _Y, _PAIRS) * _D * _Y, linear),
+            "b alone is flipped": Identity(terms[0].subs(b, -b) + terms[0], 0),
+            "z~ holds w": Identity(held[1], held[0]),
         },
     )  # fmt: skip

@@ -8,9 +8,10 @@ import sympy as sp
 
 from theory import criteria
 from theory.coupled import contribution, regression, source_moments
-from theory.derivation import AllOf, Derivation, Identity, Step
+from theory.derivation import AllOf, Derivation, Identity, Sign, Step
 from theory.derivations import derivation
 from theory.derivations.reduction_claims import ANY, LINEAR, constant, multiple
+from theory.duals import ReLU
 from theory.latent import backward_covariances
 from theory.laws import Gaussian
 from theory.ntk import GraphonNetwork, LayerGraphon, standard_network
@@ -115,13 +116,20 @@ def _magnitude() -> Derivation:
     carried = _v * _g * LINEAR.kappa(size, _v**level * size, corr * at * size)
     ahead = _g * LINEAR.kappa(size, size, size)
     mean = sp.Symbol("E_psi", positive=True) * sp.Symbol("E_h", positive=True)
+    z, t = sp.Symbol("z", real=True), sp.Symbol("t", positive=True)
+    relu = (z + sp.Abs(z)) / 2
+    # Two coordinates, inputs e_1 and e_2: z~ = sqrt(g/2) (M_1 w_1, M_2 w_2), two free weights.
+    few = _g / 2 * Gaussian().mean_above(t) ** 2
+    kept = Gaussian().two_sided_second(t)
+    many = ReLU().kappa(size, size, 0).subs(size, _g / 2 * kept)
+    gap = sp.diff(many - few, t) / (t * Gaussian().density(t))
     return Derivation(
         "coupled.magnitude",
         "Magnitude: the coupled kernel is the uncoupled one",
         r"V_{ij} = v,\ P_{ij} = \rho:\quad \Theta = \text{the recursion with}\ V = v,\ T = \rho;"
         r"\qquad \sigma\ \text{homogeneous, degree 1}:\ \Theta = \rho\,v^L\,\Theta_{\mathrm{std}}",
         "every depth L, every activation (the factor: homogeneous ones), all layers pruned to rho "
-        "by a threshold of their own",
+        "by a threshold of their own; many inputs, none of which dominates x x^T",
         [
             Step(
                 r"P = \rho,\quad V = v = \rho + 2t\varphi(t)",
@@ -149,6 +157,34 @@ def _magnitude() -> Derivation:
                 "averaged over z the regression is forgotten; the same backward: the marginal "
                 "laws obey the recursion with V = v, T = rho, for every activation",
                 _words(_mixture(), _Q),
+                ("the first layer has d coordinates and its weights are masked as they are: z~_1 "
+                 "is Gaussian for many inputs, none of which dominates x x^T, by a central limit "
+                 "theorem over coordinates",),
+            ),
+            Step(
+                r"\text{any } d:\quad \sigma(z)^2 + \sigma(-z)^2 = z^2,\qquad "
+                r"E[\sigma(\tilde z)^2] = \tfrac12 E[\tilde z^2]",
+                "with few inputs too the diagonal is exact for ReLU (likewise for homogeneous "
+                "activations), since z~_1 has an even law",
+                AllOf((Identity(relu**2 + relu.subs(z, -z) ** 2, z**2),
+                       Identity(ReLU().kappa(size, size, size), size / 2))),
+            ),
+            Step(
+                r"d = 2,\ x = e_1,\ x' = e_2:\quad E[\sigma(\tilde z)\sigma(\tilde z')] = "
+                r"\tfrac g2\varphi(t)^2 < \tfrac g2\cdot\frac{v}{2\pi}",
+                "off the diagonal it is not: two weights, ReLU, against the dual at covariance v. "
+                "The gap is 0 without pruning, rises while t e^(t^2/2) < sqrt(2 pi), and falls to "
+                "0 after",
+                AllOf((
+                    Identity(many, _g * kept / (4 * sp.pi)),
+                    Identity(few, _g * Gaussian().density(t) ** 2 / 2),
+                    Identity(gap, _g * (sp.sqrt(2 * sp.pi) * sp.exp(-(t**2) / 2) - t)
+                             / (2 * sp.pi)),
+                    Identity(sp.limit(many - few, t, 0), 0),
+                    Identity(sp.limit(many - few, t, sp.oo), 0),
+                    Sign(((many - few) / _g).simplify(), ">0",
+                         {t: (sp.Rational(1, 10), sp.Integer(3))}),
+                )),
             ),
             Step(
                 r"\tilde\Sigma_n = v^n\,\tilde\Sigma_n^{\mathrm{std}},\quad"
@@ -168,12 +204,17 @@ def _magnitude() -> Derivation:
                 )),
             ),
         ],
-        ("each layer has its own threshold, and the weights' law is one in all layers",),
+        (
+            "each layer has its own threshold, and the weights' law is one in all layers",
+            "many inputs, none of which dominates x x^T: a central limit theorem over coordinates; "
+            "with few inputs exact for the diagonal of homogeneous activations only",
+        ),
         {
             "rho for v": multiple(LINEAR, constant(rho), constant(rho), _v**n, rho * _v ** (n - 1)),
             "rho^(L+1)": multiple(LINEAR, constant(_v), constant(rho), _v**n, rho**n),
             "z~ = sqrt(v) z": _words((_Q - _R * _Si * _Rt).subs(first), 0),
             "z~ = v z alone": _words((_R * _Si).subs(first) * _S * (_R * _Si).subs(first), _v * _S),
+            "two coordinates are many": Identity(few, many),
             "the mean of P psi h for a mask that is not constant": Identity(
                 contribution([[rho, 0], [0, rho]], psi, signal[:2], _g),
                 rho * _g * mean),

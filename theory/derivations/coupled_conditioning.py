@@ -7,6 +7,7 @@ backward latents of the targets (targets x (inputs, outputs)). ``^T`` marks tran
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import sympy as sp
@@ -14,6 +15,7 @@ import sympy as sp
 from theory.coupled import regression, selected, source_moments
 from theory.derivation import AllOf, Derivation, Identity, Step
 from theory.derivations import derivation
+from theory.derivations.coupled_examples import KEPT, expectation
 from theory.laws import Gaussian
 from theory.structural import StructuralSign
 from theory.words import MatrixIdentity, matrices, transpose
@@ -44,6 +46,31 @@ _COLUMN: Final = _Psi * _F * _Psit
 
 def _words(lhs: Any, rhs: Any, facts: Any = _GRAM) -> MatrixIdentity:
     return MatrixIdentity(lhs, rhs, tuple(facts), _EXAMPLE)
+
+
+_FIT: Final = _W * _Ht * _K * _H + _Psi * _F * _Psit * _W - _COLUMN * _W * _Ht * _K * _H
+_REST: Final = (1 - _COLUMN) * _W * (1 - _ROW)
+_BOTH: Final = (*_GRAM, *_DUAL)
+
+
+def given_signals() -> AllOf:
+    """``W = fit + rest``: the fit reproduces what is given, the rest is blind to it.
+
+    The entries of W are independent, so a linear image of the rows ``x W`` is uncorrelated with
+    another one, ``y W``, if the product of the two maps vanishes; jointly Gaussian, they are
+    independent then.
+    """
+    return AllOf((
+        _words(_FIT + _REST, _W, _BOTH),
+        _words(_FIT * _Ht, _W * _Ht, _BOTH),
+        _words(_Psit * _FIT, _Psit * _W, _BOTH),
+        _words(_REST * _Ht, 0, _BOTH),
+        _words(_Psit * _REST, 0, _BOTH),
+        _words((1 - _ROW) * _Ht, 0),
+        _words(_Psit * (1 - _COLUMN), 0, _DUAL),
+        _words((_s * _W * _Ht) * (_K / _s**2) * _H * _s, _W * _Ht * _K * _H),
+        _words(_Psi * (_F / _s**2) * (_s * _Psit * _W) * _s, _Psi * _F * _Psit * _W),
+    ))  # fmt: skip
 
 
 @derivation("coupled.regression")
@@ -81,7 +108,7 @@ def _regression() -> Derivation:
             ),
             Step(
                 r"\dim z = 2",
-                "the code's regression, written out",
+                "the library's exact regression, written out",
                 AllOf((
                     Identity(small.weights[0], (r1 * c - r2 * b) / (a * c - b**2)),
                     Identity(small.covariance[0],
@@ -102,18 +129,24 @@ def _regression() -> Derivation:
 @derivation("coupled.weights_given_signals")
 def _weights() -> Derivation:
     """A Gaussian matrix given what it does to the activations and to the backward signals."""
-    A, C = _W * _Ht, _Psit * _W  # what is given: forward and backward products
-    fit = A * _K * _H + _Psi * _F * C - _Psi * _F * (_Psit * A) * _K * _H
-    rest = (1 - _COLUMN) * _W * (1 - _ROW)
-    facts = (*_GRAM, *_DUAL)
-    n = sp.Symbol("n", positive=True)
-    root = sp.sqrt(n)
+    A = _W * _Ht  # what is given forward
+    fit, rest, facts = _FIT, _REST, _BOTH
+    # One input, one output: the sums over neurons by their limits or their mean squares.
+    below, above = sp.symbols("n_{l-1} n_l", positive=True)
+    g, B, Sigma, psi, h = sp.symbols("g B Sigma psi h", positive=True)
+    squares = {"psi": above * B, "h": below * Sigma / g, "cross": above * B * Sigma * below / g}
+    third = psi**2 * h**2 * squares["cross"] / (squares["psi"] * squares["h"]) ** 2
+    forward = (g / below) * h**2 * Sigma / Sigma**2
+    z, b = sp.symbols("z b", real=True)
+    odd = sp.Function("sdot")(z) * b * z  # psi z
     return Derivation(
         "coupled.weights_given_signals",
         "Weights given the dense signals of both directions",
-        r"W = WH^TKH + \Psi F\Psi^TW - \Psi F(\Psi^TWH^T)KH + (1 - \Psi F\Psi^T)\,W\,(1 - H^TKH)",
+        r"W = WH^TKH + \Psi F\Psi^TW + T + (1 - \Psi F\Psi^T)\,W\,(1 - H^TKH),\qquad "
+        r"T = -\Psi F(\Psi^TWH^T)KH,\quad T_{ij} = O(n^{-1})",
         "every size; W has independent standard normal entries, H and Psi are given and of full "
-        "rank, K = (H H^T)^-1, F = (Psi^T Psi)^-1",
+        "rank, K = (H H^T)^-1, F = (Psi^T Psi)^-1. The first two terms are of order n^(-1/2); the "
+        "third, T, is smaller by n^(-1/2), as the sum over i of psi_i z_i^T has mean zero",
         [
             Step(
                 r"(H^TKH)^2 = H^TKH = (H^TKH)^T,\quad H\,H^TKH = H",
@@ -123,8 +156,10 @@ def _weights() -> Derivation:
             ),
             Step(
                 r"W = \text{fit} + \text{rest}",
-                "exact: the fit involves W through the given products alone",
-                _words(fit + rest, _W, facts),
+                "the fit is made of the given products alone, and it has them: fit H^T = W H^T and "
+                "Psi^T fit = Psi^T W",
+                AllOf((_words(fit + rest, _W, facts), _words(fit * _Ht, _W * _Ht, facts),
+                       _words(_Psit * fit, _Psit * _W, facts))),
             ),
             Step(
                 r"\text{rest}\cdot H^T = 0,\qquad \Psi^T\cdot\text{rest} = 0",
@@ -138,17 +173,25 @@ def _weights() -> Derivation:
                 _words((1 - _ROW) * _Ht, 0),
             ),
             Step(
-                r"m_{ij} = s\,h_j^T\Sigma^{-1}z_i + s'\,\psi_i^TB^{-1}b_j,\qquad "
+                r"m_{ij} = s\,h_j^T\Sigma^{-1}z_i + s'\,\psi_i^TB^{-1}b_j + T_{ij},\qquad "
                 r"s = \sqrt{g/n},\ \Sigma = s^2HH^T,\ z = sWH^T",
-                "the mean of one weight in the units of the signals (forward part)",
-                _words((_s * _W * _Ht) * (_K / _s**2) * _H * _s, A * _K * _H),
+                "the mean of one weight in the units of the signals, forward and backward part",
+                AllOf((
+                    _words((_s * _W * _Ht) * (_K / _s**2) * _H * _s, A * _K * _H),
+                    _words(_Psi * (_F / _s**2) * (_s * _Psit * _W) * _s, _COLUMN * _W),
+                )),
             ),
             Step(
-                r"\psi_i^TF(\Psi^TWH^T)Kh_j = O(n^{-1}\cdot n^{1/2}\sqrt n\cdot n^{-1}) "
-                r"= O(n^{-1})",
-                "the third term: the sum over i of psi_i z_i' has no mean, since psi is odd in b "
-                "and z is not; smaller than m by the root of n",
-                Identity(sp.limit((root * root / n**2) * root, n, sp.oo), 0),
+                r"E[\psi_iz_i^T] = 0:\quad E[T_{ij}^2] = \frac{\psi_i^2}{n_l\,B}\cdot"
+                r"\frac{g\,h_j^2}{n_{l-1}\Sigma}",
+                "psi is odd in b and z is not, so the squares of psi_i z_i add up over i, to "
+                "n_l B Sigma: T is smaller than the forward part, the second factor, by the root "
+                "of n_l; here for one input and one output",
+                AllOf((
+                    Identity(odd + odd.subs(b, -b), 0),
+                    Identity(forward, g * h**2 / (below * Sigma)),
+                    Identity(third / forward, psi**2 / (above * B)),
+                )),
                 ("forward and backward latents of a dense network are independent in the limit",),
             ),
         ],
@@ -157,10 +200,41 @@ def _weights() -> Derivation:
             "one direction only": _words(A * _K * _H + rest, _W, facts),
             "the overlap counted twice": _words(fit + _Psi * _F * (_Psit * A) * _K * _H + rest, _W,
                                                 facts),
+            "the fit without its third term": _words(
+                (A * _K * _H + _COLUMN * _W) * _Ht, _W * _Ht, facts),
+            "a third term as large as the mean": Identity(third / forward, psi**2 / B),
             "the rest is a fresh matrix": _words(_W * _Ht, 0, facts),
             "projection without the Gram matrix": _words(_Ht * _H * _Ht * _H, _Ht * _H),
         },
     )  # fmt: skip
+
+
+def _with_bias(*factors: Any) -> Iterator[AllOf]:
+    """Moments of z~ and z with a bias, by outcomes, against the library's; gain 1, one source.
+
+    One check for each of the ``factors`` that are claimed before the bias' variance.
+    """
+    beta = sp.Symbol("beta", positive=True)
+    pruned, dense = (sp.Matrix(2, 1, sp.symbols(f"{name}_1:3", real=True)) for name in ("y", "h"))
+
+    def moment(left: sp.Matrix, right: sp.Matrix, over: bool, under: bool) -> sp.Matrix:
+        """Mean product of the signals at both inputs; masked where told."""
+        return sp.Matrix(2, 2, lambda one, two: expectation(
+            lambda w, M, b, _: (left[one] * (M if over else 1) * w + sp.sqrt(beta) * b)
+            * (right[two] * (M if under else 1) * w + sp.sqrt(beta) * b), 2))  # fmt: skip
+
+    expected = (
+        moment(pruned, pruned, True, True),
+        moment(pruned, dense, True, False),
+        moment(dense, dense, False, False),
+    )
+    for factor in factors:
+        found = source_moments([KEPT], pruned, dense, bias=factor * beta)
+        yield AllOf(tuple(
+            Identity(x, y)
+            for ours, theirs in zip(found, expected, strict=True)
+            for x, y in zip(ours, theirs, strict=True)
+        ))  # fmt: skip
 
 
 @derivation("coupled.forward")
@@ -177,17 +251,23 @@ def _forward() -> Derivation:
     below = sp.Symbol("x", nonnegative=True)  # 1 - V
     batch = {_D: sp.S.One, _T: _H, _Tt: _Ht}
     dense = [expr.subs(batch) for expr in (R * Sinv, linear + rest)]
-    n = sp.Symbol("n", positive=True)
     h, y, V = (sp.symbols(f"{name}_1:4", real=True) for name in ("h", "y", "V"))
     q, r, sigma = source_moments(V, [y], [h], gain=2)
+    bias, pruned_bias, doubled_bias = _with_bias(1, KEPT, 2)
+    slopes = [
+        sp.diff(selected(Gaussian(), 1, t, m) - Gaussian().two_sided_second(t) * m, m, k).subs(m, 0)
+        for k in range(4)
+    ]
     return Derivation(
         "coupled.forward",
         "Forward: pruned pre-activations given the dense ones",
         r"\tilde z_i \mid z_i, b_i \sim N\big(R_i\Sigma^{-1}z_i,\ Q_i - R_i\Sigma^{-1}R_i^T\big),"
         r"\quad R_i = g\,E_j[V_{ij}\tilde h_jh_j^T],\ Q_i = g\,E_j[V_{ij}\tilde h_j\tilde h_j^T]",
-        "every number of sources and inputs, V diagonal over sources; s^2 = g/n; moments are "
-        "exact, that z~ is Gaussian with them is a central limit theorem over the sources, that b "
-        "does not enter the mean is the symmetry",
+        "every number of sources and inputs, V diagonal over sources; s^2 = g/n. The matrix "
+        "identities at a given cut are exact at every width. As conditional moments of z~ they "
+        "hold up to O(n^(-1/2)): given z a weight has a small mean m and a variance below 1, so "
+        "E[M w | z] = V m + t^3 phi(t) m^3/3 + .. at best. That z~ is Gaussian is a central limit "
+        "theorem over the sources, that b does not enter the mean is the symmetry",
         [
             Step(
                 r"\tilde z_i = s\sum_j\tilde h_j V_{ij}w_{ij} + s\sum_j\tilde h_j\zeta_{ij}",
@@ -214,8 +294,8 @@ def _forward() -> Derivation:
             ),
             Step(
                 r"Q - R\Sigma^{-1}R^T = s^2A^TA + s^2\tilde H(D - D^2)\tilde H^T \succeq 0",
-                "A = (1 - H^TKH) D H~^T, and V(1 - V) >= 0: a covariance indeed, even at finite "
-                "width",
+                "A = (1 - H^TKH) D H~^T, and V(1 - V) >= 0: positive semidefinite at every width, "
+                "so it may serve as a covariance there",
                 AllOf((
                     _words(_s**2 * transpose(half, _PAIRS) * half, linear),
                     StructuralSign(v * below, ">=0"),
@@ -228,7 +308,7 @@ def _forward() -> Derivation:
             ),
             Step(
                 r"R = \tfrac gn\sum_j V_j\tilde h_jh_j",
-                "the code's moments: three sources, one input on either side, gain 2",
+                "the library's exact moments: three sources, one input on either side, gain 2",
                 AllOf((
                     Identity(r[0], 2 * sum(a * b * c for a, b, c in zip(V, y, h, strict=True)) / 3),
                     Identity(q[0], 2 * sum(a * b**2 for a, b in zip(V, y, strict=True)) / 3),
@@ -236,11 +316,21 @@ def _forward() -> Derivation:
                 )),
             ),
             Step(
-                r"s^2\sum_{j,k}\tilde h_j\tilde h_k\operatorname{Cov}(\zeta_j, \zeta_k) = "
-                r"O(n^{-1}\cdot n^2\cdot n^{-3})",
-                "weights given z have correlations of order 1/n; zeta has neither a constant nor "
-                "a linear part and is odd, so its covariances are cubic in them (Price)",
-                Identity(sp.limit(n**-1 * n**2 * n**-3, n, sp.oo), 0),
+                r"E[\zeta] = E[\zeta\,\mathrm{He}_1] = E[\zeta\,\mathrm{He}_2] = 0,\qquad "
+                r"E[\zeta\,\mathrm{He}_3] = 2t^3\varphi(t)",
+                "derivatives at m = 0 of what selection makes of a mean, less V m. Weights given z "
+                "have correlations of order 1/n, so covariances of zeta are cubic in them (Price), "
+                "and s^2 times the n^2 of them is of order n^(-1) n^2 n^(-3)",
+                AllOf(tuple(Identity(found, expected) for found, expected in zip(
+                    slopes, (0, 0, 0, 2 * t**3 * Gaussian().density(t)), strict=True))),
+            ),
+            Step(
+                r"z = s\sum_jh_jw_j + \sqrt\beta\,w_0,\ "
+                r"\tilde z = s\sum_j\tilde h_jM_jw_j + \sqrt\beta\,w_0:\quad "
+                r"Q + \beta,\ R + \beta,\ \Sigma + \beta",
+                "a bias of variance beta, which no mask removes: one source, two inputs, weights "
+                "of two levels with any P and V, all outcomes of signs and masks",
+                bias,
             ),
         ],
         (
@@ -255,5 +345,8 @@ def _forward() -> Derivation:
                                        _s**2 * _T * _D * _D * _Ht * Sinv),
             "mean V-free": _words(_s * _T * _D * _Ht * _K / _s, _s**2 * _T * _Ht * Sinv),
             "dense signal with noise": _words(dense[1], Sigma),
+            "zeta has a linear part": Identity(slopes[1], Gaussian().two_sided_survival(t)),
+            "the mask removes biases": pruned_bias,
+            "a bias with the layer's gain": doubled_bias,
         },
     )  # fmt: skip

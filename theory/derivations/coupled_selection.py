@@ -9,6 +9,7 @@ import sympy as sp
 from theory.coupled import selected
 from theory.derivation import AllOf, Antiderivative, Derivation, Identity, Sign, Step
 from theory.derivations import derivation
+from theory.derivations.coupled_examples import KEPT, SHARE, expectation
 from theory.laws import Gaussian, Laplace, Law, Uniform
 from theory.rewrite import restrict
 
@@ -45,13 +46,47 @@ def _inside(expr: sp.Expr) -> sp.Expr:
     return restrict(expr, _t, *_INSIDE[_t])
 
 
+def _tilt_slope(law: Law) -> sp.Expr:
+    """Derivative at 0 of ``E[w e^(theta w); |w| >= t] / E[e^(theta w)]``, by integrals.
+
+    The integrals are done over w > 0 for ``e^(theta w)`` and ``e^(-theta w)``; on the whole line
+    the rate at which the density falls is a symbol while it is integrated, so that it converges.
+    """
+    rate = sp.Symbol("r", positive=True)
+    density = law.density(_w)
+    if law.half_width is not sp.oo:
+        density = restrict(density, _w, 0, law.half_width)
+    falls = -sp.diff(sp.log(density), _w).simplify()  # 0 or a number for the laws here
+
+    def side(power: int, low: sp.Expr, sign: int) -> sp.Expr:
+        """Integral of ``(sign w)^k e^(sign theta w) f(w)`` from ``low``."""
+        body = (sign * _w) ** power * sp.powsimp(density * sp.exp((falls - rate) * _w))
+        found = sp.integrate(sp.simplify(body), (_w, low, law.half_width))
+        return found.subs(rate, falls - sign * _theta)
+
+    top = side(1, _t, 1) + side(1, _t, -1)
+    bottom = side(0, sp.S.Zero, 1) + side(0, sp.S.Zero, -1)
+    if law.half_width is sp.oo:
+        return sp.simplify(sp.diff(top / bottom, _theta).subs(_theta, 0))
+    return sp.limit(sp.simplify(top / (bottom * _theta)), _theta, 0)  # 0/0 at theta = 0
+
+
 @derivation("coupled.regression_on_itself")
 def _regression() -> Derivation:
     """A surviving weight is V times the weight, plus what no linear function of it sees."""
-    P, V, scale = sp.symbols("P V a", positive=True)
-    # M is 0 or 1: moments of M w^2 and M^2 w^2 are one number, E[w^2] = 1.
-    cross = V - scale * 1
-    square = V - 2 * scale * V + scale**2
+    scale = sp.Symbol("a", positive=True)
+    # By outcomes of a two-level weight, and by what a law has on either side of the cut.
+    cross = expectation(lambda w, M: (M * w - scale * w) * w)
+    square = expectation(lambda w, M: (M * w - scale * w) ** 2)
+
+    def apart(law: Law, coefficient: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
+        """``E[(M w - a w) w]`` and ``E[(M w - a w)^2]``."""
+        kept = _inside(selected(law, 2, _t))
+        lost = law.variance - kept
+        slope = (1 - coefficient) * kept - coefficient * lost
+        return slope, (1 - coefficient) ** 2 * kept + coefficient**2 * lost
+
+    second = {name: _inside(law.two_sided_second(_t)) for name, law in _LAWS}
     return Derivation(
         "coupled.regression_on_itself",
         "A surviving weight, regressed on the weight itself",
@@ -61,13 +96,29 @@ def _regression() -> Derivation:
         [
             Step(
                 r"E[Mw\cdot w] = E[(Mw)^2] = V",
-                "M is 0 or 1, so M = M^2",
-                AllOf(tuple(Identity(bit**2, bit) for bit in (sp.S.Zero, sp.S.One))),
+                "M is 0 or 1, so M = M^2; all outcomes of a weight of two levels, with any P and "
+                "V, and for the three laws V is the integral: V' = -2 t^2 f(t)",
+                AllOf((
+                    Identity(expectation(lambda w, M: M * w * w), KEPT),
+                    Identity(expectation(lambda w, M: (M * w) ** 2), KEPT),
+                    *(Identity(sp.diff(second[name], _t), _inside(-2 * _t**2 * law.density(_t)))
+                      for name, law in _LAWS),
+                    *(Identity(sp.limit(second[name], _t, 0), law.variance)
+                      for name, law in _LAWS),
+                )),
             ),
-            Step(r"E[(Mw - aw)\,w] = V - a = 0\iff a = V", "the coefficient",
-                 Identity(cross.subs(scale, V), 0)),
-            Step(r"E[\zeta^2] = V - 2V\cdot V + V^2 = V(1 - V)", "what is left over",
-                 Identity(square.subs(scale, V), V * (1 - V))),
+            Step(r"E[(Mw - aw)\,w] = V - a = 0\iff a = V",
+                 "the coefficient: by outcomes, and by what each law has on either side of the cut",
+                 AllOf((
+                     Identity(cross, KEPT - scale),
+                     *(Identity(apart(law, second[name])[0], 0) for name, law in _LAWS),
+                 ))),
+            Step(r"E[\zeta^2] = V - 2V\cdot V + V^2 = V(1 - V)", "what is left over, likewise",
+                 AllOf((
+                     Identity(square.subs(scale, KEPT), KEPT * (1 - KEPT)),
+                     *(Identity(apart(law, second[name])[1], second[name] * (1 - second[name]))
+                       for name, law in _LAWS),
+                 ))),
             Step(r"E[\zeta] = 0", "the rule is even: selected weights have no mean",
                  AllOf(tuple(Identity(selected(law, 1, _t), 0, domain=_INSIDE)
                              for _, law in _LAWS))),
@@ -80,9 +131,11 @@ def _regression() -> Derivation:
         ],
         (),
         {
-            "M w = P w + rest": Identity(cross.subs(scale, P), 0),
+            "M w = P w + rest": Identity(cross.subs(scale, SHARE), 0),
+            "M w = P w + rest, Laplace weights": Identity(
+                apart(Laplace(), Laplace().two_sided_survival(_t))[0], 0),
             "M w = w + rest": Identity(cross.subs(scale, 1), 0),
-            "rest of variance V": Identity(square.subs(scale, V), V),
+            "rest of variance V": Identity(square.subs(scale, KEPT), KEPT),
         },
     )  # fmt: skip
 
@@ -93,6 +146,15 @@ def _selection() -> Derivation:
     third = 2 * _t**3 * _GAUSS.density(_t)
     cubic = _w**3 - 3 * _w
     density = _GAUSS.density(_w)
+    edges = [_GAUSS.density(_t - _m), _GAUSS.density(_t + _m)]
+
+    def leibniz(order: int, sign: int = 1) -> Identity:
+        """What moves inside the kept region, and what crosses its two edges."""
+        inner = order * selected(_GAUSS, order - 1, _t, _m) if order else sp.S.Zero
+        crossing = _t**order * (edges[0] - sign * (-1) ** order * edges[1])
+        return Identity(sp.diff(selected(_GAUSS, order, _t, _m), _m), inner + crossing)
+
+    bend = (2 * _t**3 + 4 * _t) * _GAUSS.density(_t) + _GAUSS.two_sided_survival(_t) * 2
     return Derivation(
         "coupled.selection",
         "Selecting a Gaussian weight that has a small mean",
@@ -120,6 +182,28 @@ def _selection() -> Derivation:
                             for k in (0, 2))),
             ),
             Step(
+                r"\partial_mS_k = k\,S_{k-1} + t^k\big[\varphi(t - m) - (-1)^k\varphi(t + m)\big],"
+                r"\qquad S_k(0) = P,\ 0,\ V",
+                "S_k = E[(e + m)^k; |e + m| >= t] for k = 0, 1, 2, by Leibniz' rule: the shifted "
+                "weight moves, and crosses the two edges. With the values at m = 0 this is all of "
+                "the closed forms, every m",
+                AllOf((
+                    *(leibniz(order) for order in (0, 1, 2)),
+                    *(Identity(_at_zero(order, 0), value) for order, value in enumerate(
+                        (_GAUSS.two_sided_survival(_t), 0, _GAUSS.two_sided_second(_t)))),
+                )),
+            ),
+            Step(
+                r"\partial_m^2S_2\big|_0 = E[\varepsilon^2\,\mathrm{He}_2(\varepsilon);"
+                r"\,|\varepsilon| \ge t] = 2P + (2t^3 + 4t)\varphi(t)",
+                "how the second moment moves; the integral by its antiderivative",
+                AllOf((
+                    Identity(_at_zero(2, 2), bend),
+                    Antiderivative(-(_w**3 + 2 * _w) * density - 2 * _GAUSS.survival(_w),
+                                   _w**2 * (_w**2 - 1) * density, _w, {sp.oo: 0}),
+                )),
+            ),
+            Step(
                 r"\partial_m^3\big|_0 = E[\varepsilon\,\mathrm{He}_3(\varepsilon);"
                 r"\,|\varepsilon| \ge t] = 2t^3\varphi(t)",
                 "the first correction",
@@ -132,16 +216,9 @@ def _selection() -> Derivation:
                 r"E[\mathrm{He}_3^2] = 6,\quad E[\varepsilon^2] = 1:\qquad"
                 r"|\partial_m^3| \le \sqrt6\,(1 + |m|)",
                 "for every m and t by Cauchy-Schwarz: w = (w - m) + m in "
-                "E[w He_3(w - m); |w| >= t]; Taylor's rest follows, uniform over edges",
+                "E[w He_3(w - m); |w| >= t]; Taylor's rest follows, uniform over edges. With m of "
+                "order n^(-1/2) a sum over n sources, n^(-1/2) sum m^3, is of order 1/n",
                 Identity(_moment(3) - 6 * _moment(2) + 9 * _moment(1), 6),
-            ),
-            Step(
-                r"m_{ij} = O(n^{-1/2}):\quad n^{-1/2}\sum_{j \le n} m_{ij}^3 = O(n^{-1})",
-                "what the sum over sources makes of the rest",
-                Identity(sp.limit(sp.Symbol("n", positive=True) ** (-_HALF)
-                                  * sp.Symbol("n", positive=True)
-                                  * sp.Symbol("n", positive=True) ** (-3 * _HALF),
-                                  sp.Symbol("n", positive=True), sp.oo), 0),
             ),
         ],
         (),
@@ -153,6 +230,9 @@ def _selection() -> Derivation:
                                  _GAUSS.two_sided_survival(_t) + _t * _GAUSS.density(_t)),
             "the mask moves to second order only by chance": Identity(_at_zero(0, 2), 0),
             "no cubic rest": Identity(_at_zero(1, 3), 0),
+            "both edges lose": leibniz(1, -1),
+            "the second moment moves like the weight's": Identity(
+                _at_zero(2, 2), 2 * _GAUSS.two_sided_survival(_t)),
         },
     )  # fmt: skip
 
@@ -160,13 +240,8 @@ def _selection() -> Derivation:
 @derivation("coupled.other_laws")
 def _other_laws() -> Derivation:
     """Weights of another law: V stays right, the shift does not; conditioning tilts a law."""
-    top, bottom = sp.Function("N", real=True), sp.Function("D", positive=True)
     f = sp.Function("f", positive=True)(_w)
-    quotient = sp.diff(top(_theta) / bottom(_theta), _theta)
-    slope, base = sp.symbols("N' D'", real=True)
-    at_zero = quotient.subs(
-        {sp.Derivative(top(_theta), _theta): slope, sp.Derivative(bottom(_theta), _theta): base}
-    ).subs({top(_theta): 0, bottom(_theta): 1, base: 0})
+    tilts = {law: _tilt_slope(law) for law in (Uniform(), Laplace())}
     x = sp.Symbol("x", real=True)
     tilted = _GAUSS.density(x) * sp.exp(_theta * x - _theta**2 / 2)
 
@@ -183,16 +258,20 @@ def _other_laws() -> Derivation:
         "0.1 <= t <= 1.5",
         [
             Step(
-                r"\left(\frac{N}{D}\right)' = N' = E[w\cdot w; |w| \ge t] = V",
-                "a linear constraint on many weights tilts the law of each (Gibbs conditioning); "
-                "N(0) = 0 and D'(0) = 0, as the law is even, D(0) = 1",
-                Identity(at_zero, slope),
+                r"\partial_\theta\frac{E[w e^{\theta w}; |w| \ge t]}{E[e^{\theta w}]}\Big|_0 = "
+                r"E[w\cdot w; |w| \ge t] = V",
+                "a linear constraint on many weights tilts the law of each (Gibbs conditioning): "
+                "both integrals done at every theta, then derived; uniform and Laplace weights",
+                AllOf(tuple(Identity(slope, _inside(law.two_sided_second(_t)))
+                            for law, slope in tilts.items())),
                 ("exponential moments near zero, where the tilt is meant literally; the "
                  "covariance E[Mw w] = V needs none",),
             ),
             Step(r"\varphi(x)\,e^{\theta x - \theta^2/2} = \varphi(x - \theta)",
-                 "a Gaussian that is tilted is shifted: the two agree",
-                 Identity(tilted, _GAUSS.density(x - _theta))),
+                 "a Gaussian that is tilted is shifted: the two agree, so the slope of its tilt is "
+                 "that of a shift",
+                 AllOf((Identity(tilted, _GAUSS.density(x - _theta)),
+                        Identity(_at_zero(1, 1), _GAUSS.two_sided_second(_t))))),
             Step(
                 r"-w f'(w) = f(w) - (wf)':\quad \int_{|w| \ge t} -wf' = P + 2tf(t)",
                 "a shift by parts, any even f",
@@ -228,6 +307,8 @@ def _other_laws() -> Derivation:
                  * (1 - _theta**2 / 2)).subs(_theta, _HALF),
                 Laplace().density(_w + 1 - _HALF)),
             "slope P under a tilt": Identity(
-                Gaussian().two_sided_second(_t), Gaussian().two_sided_survival(_t)),
+                tilts[Laplace()], Laplace().two_sided_survival(_t)),
+            "a tilt's slope is a shift's": Identity(
+                tilts[Uniform()], _inside(_shift(Uniform())), domain=_INSIDE),
         },
     )  # fmt: skip

@@ -89,8 +89,24 @@ def _score() -> Derivation:
     index = sp.Symbol("i", integer=True, positive=True)
     count = sp.Symbol("N", integer=True, positive=True)
     variance = (_g2 / count) * sp.Sum(term, (index, 1, count))
-    first, second = sp.symbols("b b'", real=True)
-    one, other = sp.symbols("sdot sdot'", real=True)
+    # z and b take two values each: (sdot, sdot') by z, (b, b') by b, with any chances.
+    slopes = [sp.symbols(f"sdot_{k} sdot_{k}'", real=True) for k in (1, 2)]
+    signals = [sp.symbols(f"b_{k} b_{k}'", real=True) for k in (1, 2)]
+    p, q = sp.symbols("p q", positive=True)
+    chances = [(p, 1 - p), (q, 1 - q)]
+    separate = [
+        sum(chance * x * y for chance, (x, y) in zip(own, values, strict=True))
+        for own, values in zip(chances, (slopes, signals), strict=True)
+    ]
+
+    def joint(chance: Callable[[int, int], sp.Expr]) -> sp.Expr:
+        """``E[sdot b sdot' b']`` over all four outcomes."""
+        return sum(
+            chance(i, k) * slopes[i][0] * signals[k][0] * slopes[i][1] * signals[k][1]
+            for i in (0, 1)
+            for k in (0, 1)
+        )
+
     return Derivation(
         "latent.score",
         "The score of a deep layer is a weight times an inner product of latents",
@@ -128,8 +144,8 @@ def _score() -> Derivation:
             ),
             Step(
                 r"E[\sigma' b\cdot\sigma'' b'] = \dot\Sigma\,B",
-                "b is independent of z: a free factor in each mean (given independence)",
-                Identity((one * first) * (other * second), (one * other) * (first * second)),
+                "b is independent of z: all outcomes of two values each, with any chances",
+                Identity(joint(lambda i, k: chances[0][i] * chances[1][k]), sp.Mul(*separate)),
                 ("forward and backward latents of a dense network are independent in the limit",),
             ),
         ],
@@ -147,6 +163,8 @@ def _score() -> Derivation:
             "output layer scaled like a hidden one": Identity(
                 output_scale(_g, _below), hidden_scale(_g, _below, _here)
             ),
+            "z and b dependent": Identity(
+                joint(lambda i, k: chances[0][i] if i == k else sp.S.Zero), sp.Mul(*separate)),
             "source width in b": Identity(
                 sp.sqrt(_here) * sp.sqrt(_g2 / _here) / sp.sqrt(_above), sp.sqrt(_g2 / _here)
             ),
@@ -161,6 +179,7 @@ def _graphons() -> Derivation:
     mask, variance = (graphon(which, _q, _tau, _kappa) for which in ("mask", "variance"))
     density = Gaussian().density(t)
     signed = sp.Symbol("p", real=True, nonzero=True)
+    means = [graphon("mean", sign * _q, _tau, _kappa, signed=True) for sign in (1, -1)]
     return Derivation(
         "latent.graphons",
         "The graphons of a deep layer on latents",
@@ -205,10 +224,14 @@ def _graphons() -> Derivation:
             ),
             Step(
                 r"\mu = -\operatorname{sign}(q)\,\varphi(t)\quad\text{for } -w\kappa q \ge \tau",
-                "the signed rule has a mean, and it is odd in <psi, h>",
-                Identity(
-                    graphon("mean", -_q, _tau, _kappa, signed=True)
-                    + graphon("mean", _q, _tau, _kappa, signed=True), 0),
+                "the signed rule has a mean, E[w; w >= t] = phi(t) on the side that stays, and it "
+                "is odd in <psi, h>",
+                AllOf((
+                    Identity(means[0], -density),
+                    Identity(means[1], density),
+                    Antiderivative(-Gaussian().density(_t), _t * Gaussian().density(_t), _t,
+                                   {sp.oo: 0}),
+                )),
             ),
         ],
         (),
@@ -216,9 +239,10 @@ def _graphons() -> Derivation:
             "V = P": Identity(variance, mask),
             "one tail's edge": Identity(variance, mask + t * density),
             "the layer's scale forgotten": Identity(mask, graphon("mask", _q, _tau)),
-            "the signed rule is even": Identity(
-                graphon("mean", -_q, _tau, _kappa, signed=True),
-                graphon("mean", _q, _tau, _kappa, signed=True)),
+            "the signed rule is even": Identity(means[1], means[0]),
+            "the signed rule keeps weights of the sign of <psi, h>": Identity(means[0], density),
+            "the signed rule's mean is that of the survivors alone": Identity(
+                means[0], -density / graphon("mask", _q, _tau, _kappa, signed=True)),
             "V moves like P": Identity(sp.diff(variance, _q), 2 * t * density / _q),
         },
     )  # fmt: skip
@@ -259,7 +283,7 @@ def _backward() -> Derivation:
                  "induction from the output down, layers counted from the top", claim(0)),
             Step(
                 r"L = 3:\quad B_1, B_2, B_3",
-                "the code's own list",
+                "the library's list",
                 AllOf(tuple(
                     Identity(found, expected) for found, expected in zip(
                         backward_covariances(gains, dots),

@@ -9,6 +9,7 @@ import sympy as sp
 from theory.derivation import AllOf, Cited, Derivation, Identity, Step
 from theory.derivations import derivation
 from theory.latent import effective_residual, softmax_hessian
+from theory.structural import StructuralSign
 from theory.words import MatrixIdentity, matrices
 
 
@@ -125,9 +126,23 @@ def _gauss_newton() -> Derivation:
 @derivation("latent.gauss_newton_deep")
 def _deep() -> Derivation:
     """More hidden layers: the same order, on a theorem that is not proved here."""
-    jets = _jets()
-    curvature, gradient, part = sp.symbols("C G Q", positive=True)
-    n = sp.Symbol("n", positive=True)
+    # A symmetric matrix by its eigenvalues, the first one larger, and an angle; any vector.
+    angle, *g = sp.symbols("alpha g_1 g_2", real=True)
+    small = sp.Symbol("lambda_2", real=True)
+    extra = sp.Symbol("e", nonnegative=True)
+    large = sp.sqrt(small**2 + extra)
+    turn = sp.Matrix([[sp.cos(angle), -sp.sin(angle)], [sp.sin(angle), sp.cos(angle)]])
+    vector = sp.Matrix(g)
+    image = turn * sp.diag(large, small) * turn.T * vector
+    along = turn.T * vector  # components along the eigenvectors
+    J, Jt, B, Theta, r, rt, Bt = matrices("J J^T B Theta r r^T B^T")
+    j, first = sp.Matrix([[1, 2, 0], [0, 1, 1]]), sp.Matrix([1, -1])
+    second = sp.Matrix([[2, 1], [1, 3]])
+    values = {J: j, Jt: j.T, B: second, Bt: second.T, Theta: j * j.T, r: first, rt: first.T}
+
+    def norms(lhs: Any, rhs: Any) -> MatrixIdentity:
+        return MatrixIdentity(lhs, rhs, ((J * Jt, Theta),), values)
+
     return Derivation(
         "latent.gauss_newton_deep",
         "The rest of |GraSP| in deep networks",
@@ -138,14 +153,16 @@ def _deep() -> Derivation:
             Step(
                 r"\Big\|\sum_k r_k\nabla^2 f_k\,g\Big\| \le "
                 r"\sum_k |r_k|\,\|\nabla^2 f_k\|\;\|g\|",
-                "operator norms; here for one output and two parameters: the square of F g is "
-                "at most the sum of squares of F times that of g",
-                Identity(
-                    (jets["F"][0].norm() ** 2 * jets["r"].norm() ** 2
-                     - (jets["F"][0] * jets["r"]).norm() ** 2).expand(),
-                    sum((jets["F"][0][i, 0] * jets["r"][1] - jets["F"][0][i, 1] * jets["r"][0]) ** 2
-                        for i in range(2)).expand(),
-                ),
+                "triangle inequality over k and operator norms: two parameters, where "
+                "lambda_1^2 = lambda_2^2 + e is the larger square of an eigenvalue, so "
+                "lambda_1^2 |g|^2 - |F g|^2 is e times a square",
+                AllOf((
+                    Identity(
+                        sp.expand(large**2 * (g[0] ** 2 + g[1] ** 2) - image.dot(image)),
+                        extra * along[1] ** 2,
+                    ),
+                    StructuralSign(extra * sp.Symbol("x", real=True) ** 2, ">=0"),
+                )),
             ),
             Step(
                 r"\|\nabla^2 f\| = \tilde O(n^{-1/2})",
@@ -155,12 +172,28 @@ def _deep() -> Derivation:
                 ("activations that are twice differentiable: not ReLU",),
             ),
             Step(
-                r"\frac{n^{-1/2}\,C\,G}{Q} \to 0",
-                "the other norms have limits, |B Theta r| > 0",
-                Identity(sp.limit(curvature * gradient / (part * sp.sqrt(n)), n, sp.oo), 0),
+                r"\|g\|^2 = r^T\Theta\,r,\qquad "
+                r"\|J^TB\,\Theta\,r\|^2 = (B\,\Theta\,r)^T\,\Theta\,(B\,\Theta\,r)",
+                "so the other norms depend on the kernel alone, g = J^T r and Theta = J J^T, and "
+                "have limits with it; the ratio is of the order of the curvature",
+                AllOf((
+                    norms(rt * J * Jt * r, rt * Theta * r),
+                    norms(rt * Theta * Bt * J * Jt * B * Theta * r,
+                          rt * Theta * Bt * Theta * B * Theta * r),
+                )),
+                ("Theta has a positive definite limit, and B Theta r is not zero there",),
             ),
         ],
         (),
-        {"a curvature that stays": Identity(
-            sp.limit(curvature * gradient / part, n, sp.oo), 0)},
+        {
+            "the Frobenius norm's remainder": Identity(
+                sp.expand(large**2 * (g[0] ** 2 + g[1] ** 2) - image.dot(image)),
+                extra * (along[0] ** 2 + along[1] ** 2)),
+            "the smaller eigenvalue bounds": Identity(
+                sp.expand(small**2 * (g[0] ** 2 + g[1] ** 2) - image.dot(image)),
+                extra * along[0] ** 2),
+            "gradients without the kernel": norms(rt * J * Jt * r, rt * r),
+            "B once": norms(rt * Theta * Bt * J * Jt * B * Theta * r,
+                            rt * Theta * Theta * B * Theta * r),
+        },
     )  # fmt: skip

@@ -1,8 +1,11 @@
 r"""Where SynFlow's constant graphon becomes unstable: the gain of every weight law, and its root.
 
 ``G(s) = s^2 f(s) / J(s)`` with f the density of |w| and ``J(s) = E[|w|; |w| >= s]``. For each law
-the gain is brought to a closed form, shown to increase from 0, and set to one. For any law of
-finite variance a root exists, because ``s J(s)`` vanishes at both ends.
+the gain is brought to a closed form, shown to increase from 0, and set to one. If |w| has a
+continuous density on [0, a) and finite variance there is at least one root, because ``s J(s)``
+vanishes at both ends; there may be several, and none if the density jumps. That the constant
+graphon loses its stability where the gain is one comes from the linear response
+(``synflow.response``).
 """
 
 from __future__ import annotations
@@ -14,7 +17,16 @@ from typing import Final
 import sympy as sp
 
 from theory import synflow
-from theory.derivation import AllOf, Check, Definition, Derivation, Enclosure, Identity, Step
+from theory.derivation import (
+    AllOf,
+    Check,
+    Definition,
+    Derivation,
+    Enclosure,
+    Identity,
+    Sign,
+    Step,
+)
 from theory.derivations import derivation
 from theory.derivations.generic import BETA, DELTA, KAPPA, SHIPPED, Q, generic
 from theory.law_base import Law
@@ -225,7 +237,7 @@ def truncated() -> Derivation:
 
 @derivation("synflow.critical.exists")
 def exists() -> Derivation:
-    """Every law of finite variance has a cut at which the gain is one."""
+    """A continuous density of finite variance has a cut at which the gain is one."""
     upper = sp.Function("J", positive=True)(_S)
     second = sp.Function("M", positive=True)(_S)
     gain = -_S * sp.diff(upper, _S) / upper
@@ -235,12 +247,22 @@ def exists() -> Derivation:
         slope = sp.diff(second - factor * _S * upper, _S)
         return Identity(slope.subs(sp.diff(second, _S), _S * sp.diff(upper, _S)), -upper)
 
+    # |w| uniform on [1, 1.1]: a density that jumps.
+    low, high = sp.Integer(1), Q(11, 10)
+    mass = sp.integrate(_Y / (high - low), (_Y, _S, high))
+    jumps = _S**2 / (high - low) / mass
+    inside = {_S: (low, high)}
     return Derivation(
         name="synflow.critical.exists",
-        title="SynFlow has a critical density for every weight law of finite variance",
-        statement=r"\text{there is an } s_c \text{ in the support with } G(s_c) = 1",
-        domain="|w| with a continuous density on [0, a), a finite or not, and E[w^2] finite",
-        hypotheses=("J(s) = E[|w|; |w| >= s] and M(s) = E[w^2; |w| >= s]",),
+        title="Where the gain of SynFlow is one: at least one cut for a continuous density",
+        statement=r"\text{there is at least one cut } s_c \in (0, a) \text{ with } G(s_c) = 1"
+        r"\text{; there may be several}",
+        domain="|w| with a continuous density on [0, a), a its largest value, finite or not, and "
+        "E[w^2] finite",
+        hypotheses=(
+            "J(s) = E[|w|; |w| >= s] and M(s) = E[w^2; |w| >= s]",
+            "that stability is lost where the gain is one is the linear response: synflow.response",
+        ),
         steps=[
             Step(
                 r"\frac{d}{ds}\big(M(s) - s J(s)\big) = -J(s) < 0",
@@ -254,9 +276,25 @@ def exists() -> Derivation:
                 "J does not",
                 Identity(sp.diff(_S * upper, _S), upper * (1 - gain)),
             ),
+            Step(
+                r"|w| \text{ uniform on } [1, 1.1]:\quad G = 0\ (s < 1),\quad "
+                r"G = \frac{2s^2}{1.21 - s^2} \ge \frac{2}{0.21} > 1\ (s \ge 1)",
+                "the density must be continuous: here it jumps, the gain with it, from 0 to 9.5, "
+                "and is never one",
+                AllOf(
+                    (
+                        Identity(jumps, 2 * _S**2 / (Q(121, 100) - _S**2)),
+                        Identity(jumps.subs(_S, low), Q(200, 21)),
+                        Sign(2 * _S**2 - (Q(121, 100) - _S**2), ">0", inside),
+                    )
+                ),
+            ),
         ],
         mutants={
             "2 s J": bound(sp.Integer(2)),
             "1 + G": Identity(sp.diff(_S * upper, _S), upper * (1 + gain)),
+            "a density that jumps has a cut too": Sign(
+                2 * _S**2 - (Q(121, 100) - _S**2), "<=0", inside
+            ),
         },
     )

@@ -13,9 +13,12 @@ from typing import Final
 import sympy as sp
 
 from theory import synflow
-from theory.derivation import AllOf, Check, Definition, Derivation, Identity, Step
+from theory.derivation import AllOf, Check, Derivation, Identity, Step
 from theory.derivations import derivation
+from theory.derivations.generic import GENERIC, generic
+from theory.derivations.synflow_excess import slope_of_density
 from theory.laws import Gaussian
+from theory.structural import StructuralSign
 
 _S: Final = sp.Symbol("s", positive=True)
 _SIGMA: Final = sp.Symbol("sigma", real=True)
@@ -140,6 +143,14 @@ def turning() -> Derivation:
     law, gaussian = Gaussian(), sp.symbols("y", real=True)
     exact = sp.log(law.mean_above(_S * sp.exp(-gaussian)) / law.mean_above(_S))
     height = -synflow.turning_point(_KAPPA, _ROOM)
+    # Around the loop: u -> v -> u, and the slope of that at a fixed point u = v = -+p.
+    around = expanded_u.subs(v, expanded_v)
+    loop = sp.diff(around, u)
+    share = sp.Symbol("c", positive=True)
+    below = (1 - 2 * share / (1 + share)) ** 2 - 1  # all p with 0 < kappa p < 2
+    above = (1 + _KAPPA * sp.Symbol("p", positive=True)) ** 2 - 1
+    gain = sp.Function("G", positive=True)
+    nearby = sp.diff(gain(_S * sp.exp(u)), u).subs(u, 0).doit()
     return Derivation(
         name="synflow.turning",
         title="SynFlow next to the critical density: a neuron's turning point",
@@ -168,9 +179,28 @@ def turning() -> Derivation:
             ),
             Step(
                 r"\kappa u^2 = \xi + \eta - 2\theta",
-                "so there are two solutions while theta < (xi + eta) / 2, the lower of them "
-                "stable, and none beyond",
+                "so there are two solutions while theta < (xi + eta) / 2, and none beyond",
                 _turning(height),
+            ),
+            Step(
+                r"(1 + \kappa u)(1 + \kappa v)\big|_{v = u} < 1"
+                r"\iff -\tfrac{2}{\kappa} < u < 0",
+                "slope of the map u to v to u: the lower solution is stable, the upper one is not. "
+                "1 + kappa u is the gain at the neuron's own cut to first order",
+                AllOf(
+                    (
+                        Identity(loop, (1 + _KAPPA * u) * (1 + _KAPPA * expanded_v)),
+                        Identity(nearby, _S * sp.diff(gain(_S), _S)),
+                        Identity(
+                            sp.diff(synflow.gain(law, _S * sp.exp(u)), u).subs({u: 0, _S: 1}),
+                            synflow.curvature(law, 1),
+                        ),
+                        Identity(below, -4 * share / (1 + share) ** 2),
+                        StructuralSign(-4 * share / (1 + share) ** 2, "<0"),
+                        StructuralSign(sp.expand(above), ">0"),
+                        StructuralSign(synflow.turning_point(_KAPPA, _ROOM), "<0"),
+                    )
+                ),
             ),
             Step(
                 r"\kappa = 2 \text{ for Gaussian weights}",
@@ -196,13 +226,18 @@ def turning() -> Derivation:
                 Identity((_IN + _IN) / 4, _IN / 2),
             ),
             Step(
-                r"\text{the density is linear in } u",
-                "so between one neuron's death and the next the living are denser than rho_c by "
-                "an amount of order n^{-1/4}",
-                Definition("rho_living = rho_c - s f(s) u"),
+                r"\frac{d}{du}\Pr[|w| \geq s e^u]\Big|_0 = -s f(s)",
+                "the density is linear in u, f the density of |w|, all laws of the registry: so "
+                "between one neuron's death and the next the living are denser than rho_c by an "
+                "amount of order n^{-1/4} (synflow.excess)",
+                AllOf(tuple(slope_of_density(generic(name)) for name in GENERIC)),
             ),
         ],
         mutants={
+            "the upper one is stable": StructuralSign(sp.expand(above), "<0"),
+            "the density of w for that of |w|": AllOf(
+                tuple(slope_of_density(generic(name), sp.Rational(1, 2)) for name in GENERIC)
+            ),
             "linear in the room": _turning(2 * _ROOM / _KAPPA),
             "no factor two": _turning(sp.sqrt(_ROOM / _KAPPA)),
             "half the gain": _psi_prime(sp.Rational(1, 2)),

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from verify.experiment import REGISTRY, Experiments
 
-MODULES: tuple[str, ...] = ("figure_1", "coupled_factor", "spectrum")
+MODULES: tuple[str, ...] = ("figure_1", "coupled_factor", "spectrum", "synflow_transition")
 
 
 def load() -> Experiments:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
+from numerics.latent_batch import LatentBatch
+from numerics.latent_graphon import LatentGraphon
 from numerics.masks_histogram import degree_histogram
 from numerics.pruning import prune
 from numerics.seeds import derive
 from verify.trial import trial
-from verify.trials.deep_masks import (
+from verify.trials.deep_near import reference
+from verify.trials.deep_networks import (
     Metrics,
     batch_of,
+    gain_of,
     loss_of,
     network,
-    reference,
     widths_of,
 )
 
-__all__ = ["predicted_histogram", "sorted_mask"]
+__all__ = ["MASKS", "drawn_histogram", "predicted_histogram", "sorted_mask"]
 
 DIGITS = 4
 """Decimals of stored densities: there are thousands in each histogram."""
+MASKS = 2
+"""Masks in one histogram of `drawn_histogram`."""
 
 
 def _layer(depth: int) -> int:
@@ -66,5 +73,37 @@ def predicted_histogram(
     return {
         "density": float(layer.density.value),
         "error": float(np.sqrt(np.mean(layer.histogram.error**2))),
+        "histogram": np.round(layer.histogram.value, DIGITS).ravel().tolist(),
+    }
+
+
+@lru_cache(maxsize=16)
+def _limit(
+    n: int, criterion: str, depth: int, density: float, batch: int, dataset: str, activation: str
+) -> LatentGraphon:
+    """The limit of a batch whose residual is left random."""
+    data = batch_of(dataset, batch)
+    seen = LatentBatch(
+        data.x, widths_of(dataset, n, depth), activation, gain=gain_of(activation), y=data.y,
+        parametrisation="standard",
+    )  # fmt: skip
+    return LatentGraphon(seen, criterion, density)
+
+
+@trial
+def drawn_histogram(
+    seed: int, n: int, criterion: str, depth: int, density: float, batch: int, bins: int,
+    dataset: str = "digits", activation: str = "relu",
+) -> Metrics:  # fmt: skip
+    """Masks of that layer drawn from the limit at width n, each with a residual of its own, sorted.
+
+    ``histogram`` (bins x bins), the mean over :data:`MASKS` of them, and their ``density``. No
+    network is made, so what is left of the limit is what sorting a mask of this width leaves of it.
+    """
+    graphon = _limit(n, criterion, depth, density, batch, dataset, activation)
+    drawn = graphon.sampled(n, replicates=MASKS, repeats=1, bins=bins, seed=derive(seed, "drawn"))
+    layer = drawn.layers[_layer(depth) - 1]
+    return {
+        "density": float(layer.density.value),
         "histogram": np.round(layer.histogram.value, DIGITS).ravel().tolist(),
     }

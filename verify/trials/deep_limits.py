@@ -1,6 +1,6 @@
 """Masks of deep networks: what a limit depends on, what sorting sees of it, and what is left over.
 
-Networks and batches are those of :mod:`verify.trials.deep_masks`.
+Networks and batches are those of :mod:`verify.trials.deep_networks`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numerics.masks import keep_largest
 from numerics.pruning import prune
 from numerics.seeds import derive, generator
 from verify.trial import trial
-from verify.trials.deep_masks import (
+from verify.trials.deep_networks import (
     OUTPUTS,
     Array,
     Metrics,

@@ -165,8 +165,10 @@ def redrawn_spectra(
     """The protocol of [A]: masks drawn from sorted histograms, on weights they did not see.
 
     Only the layers between hidden ones are pruned. ``redrawn``: from the mean of ``networks``
-    histograms with ``cells`` × ``cells`` cells; ``own``: the masks of one of them, on the weights
-    they saw; ``dense``.
+    histograms with ``cells`` × ``cells`` cells; ``flat``: from constants of the same densities, on
+    the same new weights; ``own``: the masks of one of the networks, on the weights they saw;
+    ``dense``. ``structure`` and ``coupled`` are the energies of the first and of the third over
+    that of the second.
     """
     given = images(dataset, batch, points, outputs)
     widths = (given.x.shape[1], *([n] * depth), outputs)
@@ -186,11 +188,16 @@ def redrawn_spectra(
             total += degree_histogram(mask.numpy(), cells) / networks
     other = MLP(widths, "relu", gain=GAINS["relu"], seed=derive(seed, "fresh"), dtype=torch.float32)
     drawn = graphon_masks([None, *histograms, None], widths, derive(seed, "redrawn"))
+    constants = [float(each.mean()) for each in histograms]
+    level = graphon_masks([None, *constants, None], widths, derive(seed, "flat"))
     found: Metrics = {}
     for name, network in (
         ("redrawn", other.pruned(drawn)),
+        ("flat", other.pruned(level)),
         ("own", net.pruned([None, *inner, None])),
         ("dense", other),
     ):
         found.update(summaries(name, empirical_ntk(network, given.inputs)))
+    for name, kind in (("structure", "redrawn"), ("coupled", "own")):
+        found[name] = found[f"{kind} energy"] - found["flat energy"]  # type: ignore[operator]
     return found

@@ -25,7 +25,7 @@ MARKS = np.linspace(0.05, 0.2, 7)
 """Shares of dead neurons at which the transition is located; the average has less noise."""
 
 
-def _weights(seed: int, widths: tuple[int, ...], law: str) -> list[Tensor]:
+def drawn_weights(seed: int, widths: tuple[int, ...], law: str) -> list[Tensor]:
     """Independent float32 matrices (n_l, n_{l-1}) of a law of unit variance."""
     draw = Sampler(laws.law(law), dtype=torch.float32)
     return [
@@ -34,7 +34,7 @@ def _weights(seed: int, widths: tuple[int, ...], law: str) -> list[Tensor]:
     ]
 
 
-def _dead(sums: PathSums) -> list[float]:
+def dead_shares(sums: PathSums) -> list[float]:
     """Share of neurons that no path crosses, in each hidden layer."""
     pairs = zip(sums.incoming[1:], sums.outgoing[:-1], strict=True)
     return [float(((h == 0) | (g == 0)).float().mean()) for h, g in pairs]
@@ -68,7 +68,7 @@ def response(seed: int, n: int, density: float, rounds: int, law: str = "gaussia
     width and number of rounds.
     ``degree``: standard deviation of the middle layer's in-degrees, over their mean.
     """
-    weights = _weights(seed, (n,) * 5, law)
+    weights = drawn_weights(seed, (n,) * 5, law)
     found = synflow(weights, density, rounds=rounds)
     sums = path_sums(weights, found.masks)
     logs = [each[each > 0].log() for each in (*sums.incoming[1:], *sums.outgoing[:-1])]
@@ -87,27 +87,34 @@ def slow_path(
     """Deaths on the way down to a density, with ``pace * sqrt(n)`` rounds per factor e.
 
     Inputs, hidden layers and outputs all have n units. ``dead``: share of dead neurons in each
-    hidden layer at the end; ``outer``: mean of the first and the last. ``living``: density of the
-    edges between the living, for one hidden layer, averaged over the moments at which 5 to 20 % of
-    its neurons have died, by interpolation between rounds; ``excess``: what that is above the
-    critical density of the law.
+    hidden layer at the end; ``outer``: mean of the first and the last. For one hidden layer also
+    ``living``: density of the edges between the living, averaged over the moments at which 5 to
+    20 % of its neurons have died, by interpolation between rounds; and ``excess``: what that is
+    above the critical density of the law. ValueError if fewer die by the end.
     """
     seen: list[tuple[float, float]] = []
 
     def observe(left: float, sums: PathSums) -> None:
-        seen.append((left, float(np.mean(_dead(sums)))))
+        seen.append((left, float(np.mean(dead_shares(sums)))))
 
     rounds = math.ceil(pace * math.sqrt(n) * math.log(1.0 / density))
-    weights = _weights(seed, (n,) * (hidden + 2), law)
+    weights = drawn_weights(seed, (n,) * (hidden + 2), law)
     found = synflow(weights, density, rounds=rounds, observe=observe)
-    left, dead = (np.array(column) for column in zip(*seen, strict=True))
-    living = float((np.interp(MARKS, dead, left) / (1.0 - MARKS)).mean())
-    return {
+    deaths: Metrics = {
         "dead": [count / n for count in found.dead],
         "outer": (found.dead[0] + found.dead[-1]) / (2 * n),
-        "living": living,
-        "excess": living - float(critical_density(laws.law(law)).evalf()),
     }
+    if hidden > 1:
+        return deaths
+    left, dead = (np.array(column) for column in zip(*seen, strict=True))
+    if dead[-1] < MARKS[-1]:
+        raise ValueError(
+            f"density must be low enough for {MARKS[-1]:.0%} of the neurons to die, "
+            f"at {density:g} it is {dead[-1]:.0%}"
+        )
+    living = float((np.interp(MARKS, dead, left) / (1.0 - MARKS)).mean())
+    excess = living - float(critical_density(laws.law(law)).evalf())
+    return {**deaths, "living": living, "excess": excess}
 
 
 def layer_flows(seed: int, width: int = 12, depth: int = 4, density: float = 0.3) -> list[int]:

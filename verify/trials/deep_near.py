@@ -1,0 +1,89 @@
+"""Limits with no network, and the near misses that masks of deep networks are held against."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+
+from numerics.latent_batch import LatentBatch
+from numerics.latent_graphon import LatentGraphon
+from numerics.latent_histogram import Estimate
+from numerics.latent_limit import LatentLimit
+from verify.trials.deep_networks import Array, batch_of, gain_of, widths_of, without_noise
+
+NEAR = {
+    "snip": ("one input", "one class"),
+    "grasp": ("snip", "one class"),
+    "grasp-signed": ("grasp", "one class"),
+}
+"""Near misses of each limit: another criterion's, or the same one's on another batch, of one class
+or of the first image alone. Where the limit is constant they are constants ``OFF`` off."""
+
+
+def _averaged(
+    criterion: str, n: int, depth: int, density: float, batch: int, dataset: str, activation: str,
+    which: str,
+) -> LatentGraphon:  # fmt: skip
+    """The limit of a batch whose residual is left random."""
+    data = batch_of(dataset, batch, which)
+    seen = LatentBatch(
+        data.x, widths_of(dataset, n, depth), activation, gain=gain_of(activation), y=data.y,
+        parametrisation="standard",
+    )  # fmt: skip
+    return LatentGraphon(seen, criterion, density)
+
+
+@lru_cache(maxsize=256)
+def reference(
+    criterion: str, n: int, depth: int, density: float, batch: int, bins: int, dataset: str,
+    activation: str, which: str = "mixed", samples: int = 256,
+) -> LatentLimit:  # fmt: skip
+    """A limit averaged over residuals, with no network; ``which`` as in :func:`batch_of`."""
+    graphon = _averaged(criterion, n, depth, density, batch, dataset, activation, which)
+    return graphon.solve(samples=samples, replicates=8, repeats=1, bins=bins, seed=1)
+
+
+Place = tuple[int, int, float, int, int, str, str]
+"""Width, hidden layers, density, batch, cells, data set and activation of a limit."""
+
+
+def near_miss(criterion: str, miss: str, place: Place) -> list[Estimate]:
+    """Histograms between hidden layers of a near miss in :data:`NEAR`, residuals averaged over.
+
+    With one image the score of a weight is a product of two factors, as in the factorised model.
+    """
+    n, depth, density, batch, bins, dataset, activation = place
+    on = {"one input": (criterion, 1, "mixed"), "one class": (criterion, batch, "single")}
+    name, size, which = on.get(miss, (miss, batch, "mixed"))
+    found = reference(name, n, depth, density, size, bins, dataset, activation, which)
+    return [each.histogram for each in found.layers[1:-1]]
+
+
+@lru_cache(maxsize=64)
+def nearest(criterion: str, place: Place) -> float:
+    """Mean squared distance from a limit to the nearest of its near misses, from theory alone."""
+    truth = reference(criterion, *place).layers[1:-1]
+    noise = float(np.mean([np.mean(each.histogram.error**2) for each in truth]))
+    value = [each.histogram.value for each in truth]
+    misses = (near_miss(criterion, miss, place) for miss in NEAR[criterion])
+    return min(without_noise(value, miss) for miss in misses) - noise
+
+
+@lru_cache(maxsize=256)
+def without_ends(
+    criterion: str, n: int, depth: int, density: float, batch: int, dataset: str, activation: str,
+    samples: int = 512, draws: int = 4,
+) -> Array:  # fmt: skip
+    """Densities of all layers if first and last layer had the scale of a hidden one."""
+    graphon = _averaged(criterion, n, depth, density, batch, dataset, activation, "mixed")
+    found = []
+    for draw in range(draws):
+        sides = [(samples, samples)] * (depth + 1)
+        layers = graphon.draws(graphon.residual(1, draw), sides, 1, "ends", draw)
+        for end in (1, depth + 1):
+            factor = graphon.batch.kappa(2) / graphon.batch.kappa(end)
+            layers[end] = replace(layers[end], targets=layers[end].targets * factor)
+        found.append(graphon.thresholds(layers).densities)
+    return np.mean(found, axis=0)
