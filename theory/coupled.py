@@ -8,12 +8,13 @@ that the score saw, and ``z~, b~`` of the pruned one on any inputs. With t and V
     Sigma = g E_j[h_j h_j'],  R_i = g E_j[V_ij h~_j h_j'],   Q_i = g E_j[V_ij h~_j h~_j'],
     z~_i | z_i, b_i ~ N(R_i Sigma^-1 z_i, Q_i - R_i Sigma^-1 R_i'),
 
-    B = g E_i[psi_i psi_i'],  S_j = g E_i[V_ij psi~_i psi_i'],  U_j = g E_i[V_ij psi~_i psi~_i'],
+    B = g E_i[chi_i chi_i'],  S_j = g E_i[V_ij chi~_i chi_i'],  U_j = g E_i[V_ij chi~_i chi~_i'],
     b~_j | z_j, b_j, z~_j ~ N(S_j B^-1 b_j, U_j - S_j B^-1 S_j'),
 
-where ``psi`` and ``psi~`` here run over pairs (input, output). For outputs o, o' the kernel is
+where ``chi_io = s'(z_i) b_io`` and ``chi~`` run over pairs (input, output); with the residual r
+``psi = sum_o chi_o r_o`` is what scores see. For outputs o, o' the kernel is
 
-    Theta_oo' = sum_{l<=L} g_l E_ij[P_ij psi~_io psi~_io' h~_j h~_j']
+    Theta_oo' = sum_{l<=L} g_l E_ij[P_ij chi~_io chi~_io' h~_j h~_j']
                 + delta_oo' g_{L+1} E_j[M_oj h~_j h~_j'],
 
 where a primed signal is that of the second input. An output weight reaches one output: the last
@@ -114,9 +115,9 @@ def source_moments(
 
 
 def contribution(masks: Any, backward: Any, forward: Any, gain: Any = 1) -> sp.Expr:
-    """A layer's share of the kernel at a pair: ``g E_ij[P_ij psi~_i psi~_i' h~_j h~_j']``.
+    """A layer's share of the kernel at a pair: ``g E_ij[P_ij chi~_i chi~_i' h~_j h~_j']``.
 
-    ``masks`` are P_ij (targets x sources), ``backward`` the products psi~_i psi~_i' of the
+    ``masks`` are P_ij (targets x sources), ``backward`` the products chi~_i chi~_i' of the
     targets, ``forward`` the products h~_j h~_j' of the sources. The output layer's share for output
     o takes that output's row of the mask alone, 1 x sources, and ``backward = [1]``. Raises
     ValueError if they do not fit.

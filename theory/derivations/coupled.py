@@ -87,8 +87,8 @@ def _kernel() -> Derivation:
     return Derivation(
         "coupled.kernel",
         "The tangent kernel as a mean over pairs of neurons",
-        r"\Theta_{oo'} = \sum_{l=1}^{L} g_l\,E_{ij}\big[P_{ij}\,\tilde\psi_{io}"
-        r"\tilde\psi_{io'}'\,\tilde h_j\tilde h_j'\big] + "
+        r"\Theta_{oo'} = \sum_{l=1}^{L} g_l\,E_{ij}\big[P_{ij}\,\tilde\chi_{io}"
+        r"\tilde\chi_{io'}'\,\tilde h_j\tilde h_j'\big] + "
         r"\delta_{oo'}\,g_{L+1}\,E_j\big[M_{oj}\,\tilde h_j\tilde h_j'\big]",
         "survivors train; hidden layers with wide sources and targets, any number of outputs. In "
         "the first and the output layer the mask is that of drawn weights, M_ij for P_ij when "
@@ -96,7 +96,7 @@ def _kernel() -> Derivation:
         [
             Step(
                 r"\frac{\partial f}{\partial w_{ij}} = s_l M_{ij}\,\tilde\delta_i\tilde h_j,\qquad "
-                r"s_l^2\,\tilde\delta\tilde\delta' = \frac{g_l}{n_{l-1}n_l}\,\tilde\psi\tilde\psi'",
+                r"s_l^2\,\tilde\delta\tilde\delta' = \frac{g_l}{n_{l-1}n_l}\,\tilde\chi\tilde\chi'",
                 "derivatives of the pruned network, in units in which latents have order one",
                 AllOf((
                     Identity(s**2 / _here, _g / (_below * _here)),
@@ -105,7 +105,7 @@ def _kernel() -> Derivation:
             ),
             Step(
                 r"\sum_w\frac{\partial f_o}{\partial w}\frac{\partial f_{o'}'}{\partial w} = "
-                r"g_1E_{ij}\big[M_{ij}\,\tilde\psi_{io}\tilde\psi_{io'}'\,x_jx_j'\big] + "
+                r"g_1E_{ij}\big[M_{ij}\,\tilde\chi_{io}\tilde\chi_{io'}'\,x_jx_j'\big] + "
                 r"\delta_{oo'}\,g_2\,E_j\big[M_{oj}\,\tilde h_j\tilde h_j'\big]",
                 "from the definition: two outputs, two hidden neurons, any activation and any "
                 "weights, two masks. A product of gradients has the mask once, since M^2 = M; an "
@@ -114,18 +114,18 @@ def _kernel() -> Derivation:
             ),
             Step(
                 r"\partial_m P\big|_0 = 0,\qquad \partial_m^2 P\big|_0 = 2t\varphi(t)",
-                "M_ij is made by w_ij, and so are, in a small part, psi~_i and h~_j: they shift "
+                "M_ij is made by w_ij, and so are, in a small part, chi~_i and h~_j: they shift "
                 "w_ij by m = O(n^(-1/2)), and P feels that to second order only",
                 AllOf((Identity(move[0], 0), Identity(move[1], 2 * _t * _GAUSS.density(_t)))),
             ),
             Step(
-                r"\frac{g}{n_{l-1}n_l}\sum_{i,j}P_{ij}\,\tilde\psi_i\tilde\psi_i'\,"
+                r"\frac{g}{n_{l-1}n_l}\sum_{i,j}P_{ij}\,\tilde\chi_i\tilde\chi_i'\,"
                 r"\tilde h_j\tilde h_j'",
                 "the library's exact share of a layer: two targets, three sources",
                 Identity(share, _g * written / 6),
             ),
             Step(
-                r"E_{ij}[P_{ij}\cdots] - E[P]\,E[\tilde\psi\tilde\psi']\,E[\tilde h\tilde h'] = 0"
+                r"E_{ij}[P_{ij}\cdots] - E[P]\,E[\tilde\chi\tilde\chi']\,E[\tilde h\tilde h'] = 0"
                 r"\ \text{if}\ P\ \text{is constant}",
                 "and not otherwise: neurons that agree are denser and their signals larger",
                 Identity((share - apart).subs(dict.fromkeys(P, sp.Symbol("c", positive=True))), 0),
@@ -154,7 +154,7 @@ def _recursion() -> Derivation:
         "The coupled recursion",
         r"\tilde z_i \mid z_i, b_i \sim N(R_i\Sigma^{-1}z_i,\, Q_i - R_i\Sigma^{-1}R_i^T),\quad "
         r"\tilde b_j \mid z_j, b_j, \tilde z_j \sim N(S_jB^{-1}b_j,\, U_j - S_jB^{-1}S_j^T),\quad "
-        r"\Theta_{oo'} = \sum_{l \le L} g_l E_{ij}[P_{ij}\tilde\psi_{io}\tilde\psi_{io'}'"
+        r"\Theta_{oo'} = \sum_{l \le L} g_l E_{ij}[P_{ij}\tilde\chi_{io}\tilde\chi_{io'}'"
         r"\tilde h_j\tilde h_j'] + \delta_{oo'}\,g_{L+1}E_j[M_{oj}\tilde h_j\tilde h_j']",
         "widths to infinity, batch and residual fixed, scores |w| |<psi, h>| of the dense network",
         [
@@ -170,7 +170,7 @@ def _recursion() -> Derivation:
             ),
             Step(
                 r"W_l \mid \text{all dense signals}:\ \text{Gaussian, independent over } l,\ "
-                r"m_{ij} = s\,h_j^T\Sigma^{-1}z_i + s'\psi_i^TB^{-1}b_j + O(n^{-1})",
+                r"m_{ij} = s\,h_j^T\Sigma^{-1}z_i + s'\chi_i^TB^{-1}b_j + O(n^{-1})",
                 "each signal is linear in the next weights: the fit has the given products, the "
                 "rest is uncorrelated with them, at every width (coupled.weights_given_signals)",
                 given_signals(),
@@ -187,7 +187,7 @@ def _recursion() -> Derivation:
                 _conditioned(_T * _D * _Tt),
             ),
             Step(
-                r"E_j[V_{ij}\tilde h_jb_j^T] = 0,\qquad E_i[V_{ij}\tilde\psi_i\,k(z_i, \tilde z_i)]"
+                r"E_j[V_{ij}\tilde h_jb_j^T] = 0,\qquad E_i[V_{ij}\tilde\chi_i\,k(z_i, \tilde z_i)]"
                 r" = 0",
                 "joint sign flip of b and b~ (coupled.symmetry): V is even",
                 Identity(graphon("variance", -_q, _t), graphon("variance", _q, _t)),

@@ -80,8 +80,8 @@ def _backward() -> Derivation:
         "Backward: pruned derivatives given the dense ones",
         r"\tilde b_j \mid z_j, b_j, \tilde z_j \sim "
         r"N\big(S_jB^{-1}b_j,\ U_j - S_jB^{-1}S_j^T\big),\quad "
-        r"S_j = g\,E_i[V_{ij}\tilde\psi_i\psi_i^T],\ "
-        r"U_j = g\,E_i[V_{ij}\tilde\psi_i\tilde\psi_i^T]",
+        r"S_j = g\,E_i[V_{ij}\tilde\chi_i\chi_i^T],\ "
+        r"U_j = g\,E_i[V_{ij}\tilde\chi_i\tilde\chi_i^T]",
         "every number of targets, inputs and outputs; Psi and Y are the dense and the pruned "
         "backward latents (targets x pairs of input and output), s^2 = g/n. The matrix "
         "identities at a given cut are exact at every width; as conditional moments of b~ they "
@@ -109,7 +109,7 @@ def _backward() -> Derivation:
                 _words(slope, tidy, _BLOCKS),
             ),
             Step(
-                r"E_i[V_{ij}\tilde\psi_i\,(z_i, \tilde z_i)^T] = 0",
+                r"E_i[V_{ij}\tilde\chi_i\,(z_i, \tilde z_i)^T] = 0",
                 "so all of this drops out of the sum over i: odd under the joint flip of b_i and "
                 "b~_i (the symmetry); a mean over n independent terms without mean is of order "
                 "n^(-1/2)",
@@ -137,7 +137,7 @@ def _backward() -> Derivation:
                 )),
             ),
             Step(
-                r"V = 1,\ \tilde\psi = \psi:\quad SB^{-1} = 1,\quad U - SB^{-1}S^T = 0",
+                r"V = 1,\ \tilde\chi = \chi:\quad SB^{-1} = 1,\quad U - SB^{-1}S^T = 0",
                 "nothing pruned, same inputs",
                 AllOf((_words((S * Binv).subs(batch), 1), _words((linear + noise).subs(batch), 0),
                        _words(B * Binv, 1))),

@@ -76,7 +76,7 @@ def _dense() -> Derivation:
                 AllOf((_words(_mixture(), _Q), _words(_R * _Si * _S, _R))),
             ),
             Step(
-                r"g_l\,E[\psi\psi']\,E[hh'] = \text{share}_l",
+                r"g_l\,E[\chi\chi']\,E[hh'] = \text{share}_l",
                 "with P = 1 the mean over pairs of neurons is a product",
                 AllOf(tuple(Identity(ours, theirs) for ours, theirs in
                             zip(shares, solved.contributions, strict=True))),
@@ -146,8 +146,8 @@ def _magnitude() -> Derivation:
             ),
             Step(
                 r"E_j[V\tilde h\tilde h'] = v\,E_j[\tilde h\tilde h'],\qquad "
-                r"E_{ij}[P\,\tilde\psi\tilde\psi'\tilde h\tilde h'] = "
-                r"\rho\,E_i[\tilde\psi\tilde\psi']\,E_j[\tilde h\tilde h']",
+                r"E_{ij}[P\,\tilde\chi\tilde\chi'\tilde h\tilde h'] = "
+                r"\rho\,E_i[\tilde\chi\tilde\chi']\,E_j[\tilde h\tilde h']",
                 "constants leave the means: Q is the same for all targets",
                 AllOf((Identity(q[0], _v * _g * sp.Add(*[x**2 for x in pairs]) / 3),
                        Identity(share, rho * _g * (sp.Add(*psi) / 2) * (sp.Add(*signal) / 3)))),

@@ -146,7 +146,7 @@ def _weights() -> Derivation:
         r"T = -\Psi F(\Psi^TWH^T)KH,\quad T_{ij} = O(n^{-1})",
         "every size; W has independent standard normal entries, H and Psi are given and of full "
         "rank, K = (H H^T)^-1, F = (Psi^T Psi)^-1. The first two terms are of order n^(-1/2); the "
-        "third, T, is smaller by n^(-1/2), as the sum over i of psi_i z_i^T has mean zero",
+        "third, T, is smaller by n^(-1/2), as the sum over i of chi_i z_i^T has mean zero",
         [
             Step(
                 r"(H^TKH)^2 = H^TKH = (H^TKH)^T,\quad H\,H^TKH = H",
@@ -173,7 +173,7 @@ def _weights() -> Derivation:
                 _words((1 - _ROW) * _Ht, 0),
             ),
             Step(
-                r"m_{ij} = s\,h_j^T\Sigma^{-1}z_i + s'\,\psi_i^TB^{-1}b_j + T_{ij},\qquad "
+                r"m_{ij} = s\,h_j^T\Sigma^{-1}z_i + s'\,\chi_i^TB^{-1}b_j + T_{ij},\qquad "
                 r"s = \sqrt{g/n},\ \Sigma = s^2HH^T,\ z = sWH^T",
                 "the mean of one weight in the units of the signals, forward and backward part",
                 AllOf((
@@ -182,9 +182,9 @@ def _weights() -> Derivation:
                 )),
             ),
             Step(
-                r"E[\psi_iz_i^T] = 0:\quad E[T_{ij}^2] = \frac{\psi_i^2}{n_l\,B}\cdot"
+                r"E[\chi_iz_i^T] = 0:\quad E[T_{ij}^2] = \frac{\chi_i^2}{n_l\,B}\cdot"
                 r"\frac{g\,h_j^2}{n_{l-1}\Sigma}",
-                "psi is odd in b and z is not, so the squares of psi_i z_i add up over i, to "
+                "chi is odd in b and z is not, so the squares of chi_i z_i add up over i, to "
                 "n_l B Sigma: T is smaller than the forward part, the second factor, by the root "
                 "of n_l; here for one input and one output",
                 AllOf((

@@ -117,7 +117,7 @@ def _symmetry() -> Derivation:
         "coupled.symmetry",
         "The sign symmetry that decouples the two directions",
         r"(b_i, \tilde b_i) \to (-b_i, -\tilde b_i):\quad "
-        r"E_j[V_{ij}\tilde h_jb_j^T] = 0,\quad E_i[V_{ij}\tilde\psi_i\,k(z_i, \tilde z_i)] = 0",
+        r"E_j[V_{ij}\tilde h_jb_j^T] = 0,\quad E_i[V_{ij}\tilde\chi_i\,k(z_i, \tilde z_i)] = 0",
         "the flip, of one neuron and all outputs at once, leaves |<psi_i, h_j>|, V, P and the law "
         "of (z_i, z~_i, b_i, b~_i) alone; shown for two inputs, two outputs, two sources and two "
         "targets, with V (even) and the activation left free, for a given residual and symmetric "
@@ -168,8 +168,8 @@ def _symmetry() -> Derivation:
                        _same(exponent, first_target))),
             ),
             Step(
-                r"E_i[V_{ij}\,\tilde\psi_i\,k(z_i, \tilde z_i)] = 0",
-                "psi~ is linear in b~, and z, z~ do not move: no z-term in the backward pass",
+                r"E_i[V_{ij}\,\tilde\chi_i\,k(z_i, \tilde z_i)] = 0",
+                "chi~ is linear in b~, and z, z~ do not move: no z-term in the backward pass",
                 _all(backward, _odd, _B + _BT),
             ),
             Step(

@@ -69,9 +69,12 @@ for _id, _item, _derivations, _title, _statement, _hypotheses, _depends, _explan
          "coupled.backward", "coupled.sampling"),
         "Pruned signals given dense ones, in both directions",
         r"Given $z$: mean $R\Sigma^{-1}z$, covariance $Q - R\Sigma^{-1}R^T$; given $b$: mean "
-        r"$SB^{-1}b$, covariance $U - SB^{-1}S^T$. Both covariances are positive at every width; "
+        r"$SB^{-1}b$, covariance $U - SB^{-1}S^T$. Both are positive semidefinite at every width; "
         r"with nothing pruned both signals are the dense ones, without noise.",
-        ("sums over sources and targets are Gaussian", "cross terms vanish by the symmetry"),
+        (
+            "sums over sources and targets are Gaussian", "cross terms vanish by the symmetry",
+            r"Gaussian weights; as conditional moments up to $O(n^{-1/2})$",
+        ),
         ("coupled-selection",),
         "The backward pass is conditioned on both networks' forward signals; their part is "
         "written out and then dropped by the symmetry, not forgotten.",
@@ -81,7 +84,7 @@ for _id, _item, _derivations, _title, _statement, _hypotheses, _depends, _explan
         "Flipping the backward latents of one neuron, dense and pruned together, changes no mask",
         r"$(b_i, \tilde b_i) \to (-b_i, -\tilde b_i)$ leaves $V$, $P$ and the law of "
         r"$(z_i, \tilde z_i)$ alone; so $E_j[V_{ij}\tilde h_jb_j^T] = 0$ and "
-        r"$E_i[V_{ij}\tilde\psi_i\,k(z_i, \tilde z_i)] = 0$.",
+        r"$E_i[V_{ij}\tilde\chi_i\,k(z_i, \tilde z_i)] = 0$.",
         ("residual given", "masks by magnitude", "symmetric output weights"),
         ("latent-graphons",),
         "It fails for signed rules, for one output's sign alone, and if $b$ is flipped without "
@@ -104,7 +107,11 @@ for _id, _item, _derivations, _title, _statement, _hypotheses, _depends, _explan
         r"$P = V = 1$: $\Theta_{\mathrm{std}}$. Constant $V = v$, $P = \rho$: the uncoupled "
         r"recursion, for ReLU $\rho\,v^L\,\Theta_{\mathrm{std}}$ at every depth. One hidden layer: "
         r"the saliency-mask kernel.",
-        ("the recursion",),
+        (
+            "the recursion",
+            "Magnitude and one hidden layer: many inputs, none of which dominates",
+            "one hidden layer: dense output layer, scores that factorise",
+        ),
         ("magnitude-shift", "coupled-conditioning"),
         "",
     ),
@@ -151,8 +158,9 @@ register(
         reading="own",
         title="The coupled recursion, as a chain",
         statement=r"As the widths grow, the kernel of a network pruned by SNIP, |GraSP| or "
-        r"Magnitude tends to $\sum_l g_l\,E_{ij}[P_{ij}\,\tilde\psi_i\tilde\psi_i'\,"
-        r"\tilde h_j\tilde h_j']$ over the coupled latents.",
+        r"Magnitude tends to $\sum_{l\le L} g_l\,E_{ij}[P_{ij}\,\tilde\chi_{io}"
+        r"\tilde\chi_{io'}'\,\tilde h_j\tilde h_j'] + \delta_{oo'}\,g_{L+1}\,E_j[M_{oj}\,"
+        r"\tilde h_j\tilde h_j']$ over the coupled latents, $o$, $o'$ outputs.",
         hypotheses=(
             "batch and residual fixed",
             "latents of different neurons of the pruned network are independent in the limit",

@@ -18,6 +18,7 @@ from verify.trials.deep_networks import (
     batch_of,
     gain_of,
     loss_of,
+    middle_of,
     network,
     widths_of,
 )
@@ -28,11 +29,6 @@ DIGITS = 4
 """Decimals of stored densities: there are thousands in each histogram."""
 MASKS = 2
 """Masks in one histogram of `drawn_histogram`."""
-
-
-def _layer(depth: int) -> int:
-    """The middle one of the matrices between hidden layers, from 1."""
-    return 1 + depth // 2
 
 
 @trial
@@ -47,11 +43,11 @@ def sorted_mask(
         net, criterion, density, data.x.to(net.dtype), data.y, loss=loss_of(data), rounds=rounds,
         seed=derive(seed, "ties"),
     )  # fmt: skip
-    mask = pruned.masks[_layer(depth) - 1]
+    mask = pruned.masks[middle_of(depth) - 1]
     assert mask is not None
     found = degree_histogram(mask.numpy(), bins, 1)
     return {
-        "density": pruned.densities[_layer(depth) - 1],
+        "density": pruned.densities[middle_of(depth) - 1],
         "histogram": np.round(found, DIGITS).ravel().tolist(),
     }
 
@@ -69,7 +65,7 @@ def predicted_histogram(
     found = reference(
         criterion, n, depth, density, batch, bins, dataset, activation, samples=samples
     )
-    layer = found.layers[_layer(depth) - 1]
+    layer = found.layers[middle_of(depth) - 1]
     return {
         "density": float(layer.density.value),
         "error": float(np.sqrt(np.mean(layer.histogram.error**2))),
@@ -102,7 +98,7 @@ def drawn_histogram(
     """
     graphon = _limit(n, criterion, depth, density, batch, dataset, activation)
     drawn = graphon.sampled(n, replicates=MASKS, repeats=1, bins=bins, seed=derive(seed, "drawn"))
-    layer = drawn.layers[_layer(depth) - 1]
+    layer = drawn.layers[middle_of(depth) - 1]
     return {
         "density": float(layer.density.value),
         "histogram": np.round(layer.histogram.value, DIGITS).ravel().tolist(),

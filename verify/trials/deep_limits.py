@@ -32,6 +32,7 @@ from verify.trials.deep_networks import (
     hidden,
     loss_of,
     mean_square,
+    middle_of,
     network,
     probabilities,
     pruned_by,
@@ -81,7 +82,7 @@ def sorted_average(
     data = batch_of(dataset, batch)
     net = network(seed, widths_of(dataset, n, depth), activation)
     pruned = pruned_by(net, data, "snip", density, seed)
-    return functionals(probabilities(net, data, pruned, 1 + depth // 2), bins, seed)
+    return functionals(probabilities(net, data, pruned, middle_of(depth)), bins, seed)
 
 
 @lru_cache(maxsize=16)
@@ -99,7 +100,7 @@ def sorted_average_limit(
         parametrisation="standard",
     )  # fmt: skip
     graphon = LatentGraphon(seen, "snip", density)
-    layer, rows = 1 + depth // 2, []
+    layer, rows = middle_of(depth), []
     for draw in range(draws):
         sides = [(n, n)] * (depth + 1)
         drawn = graphon.draws(graphon.residual(1, draw), sides, 1, draw)
@@ -226,7 +227,7 @@ def synflow_mask(
     net = network(seed, widths_of(dataset, n, depth))
     pruned = prune(net, "synflow", density, rounds=rounds, seed=derive(seed, "ties"))
     found = {}
-    for name, layer in (("middle", 1 + depth // 2), ("last", depth)):
+    for name, layer in (("middle", middle_of(depth)), ("last", depth)):
         mask = pruned.masks[layer - 1]
         assert mask is not None
         gap = mask.double() - pruned.densities[layer - 1]

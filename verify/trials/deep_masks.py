@@ -28,6 +28,7 @@ from verify.trials.deep_networks import (
     graphon_of,
     hidden,
     mean_square,
+    middle_of,
     misread,
     network,
     probabilities,
@@ -70,7 +71,7 @@ def between_graphons(
 
 def _apart(net: MLP, data: Dataset, pruned: Pruned, seed: int) -> tuple[Tensor, float]:
     """P of the middle layer, and a lower bound of its distance to the wrong theory's."""
-    middle = len(net.weights) // 2 + 1
+    middle = middle_of(len(net.weights) - 1)
     graphon = probabilities(net, data, pruned, middle)
     wrong = misread(net, data, pruned, middle)
     return graphon, lower_bound((graphon - wrong).numpy(), seed=seed).lower
@@ -91,7 +92,7 @@ def deep_cut(
         data = batch_of(dataset, batch)
         net = network(seed, widths_of(dataset, n, int(depth)), activation)
         pruned = pruned_by(net, data, criterion, density, seed)
-        kept = pruned.masks[int(depth) // 2]
+        kept = pruned.masks[middle_of(int(depth)) - 1]
         assert kept is not None
         graphon, wrong = _apart(net, data, pruned, seed)
         found = bracket((kept.double() - graphon).numpy(), seed=seed, effort="fast")
@@ -117,12 +118,16 @@ def _constant_case(
     return row
 
 
-def _cell_noise(net: MLP, data: Dataset, pruned: Pruned, bins: int) -> float:
-    """Mean variance of a cell of the sorted histograms, given all latents: that of its edges."""
-    inner = range(2, len(net.weights))
-    graphons = (probabilities(net, data, pruned, layer) for layer in inner)
-    spread = float(np.mean([float((P * (1.0 - P)).mean()) for P in graphons]))
-    return spread * (bins / net.widths[1]) ** 2
+@lru_cache(maxsize=64)
+def edge_variance(
+    criterion: str, n: int, depth: int, density: float, batch: int, dataset: str, activation: str
+) -> float:
+    """Mean of P(1 - P) over the layers between hidden layers, for one network of its own."""
+    data = batch_of(dataset, batch)
+    net = network(derive(1, "edge variance"), widths_of(dataset, n, depth), activation)
+    pruned = pruned_by(net, data, criterion, density, 1)
+    graphons = (probabilities(net, data, pruned, layer) for layer in range(2, depth + 1))
+    return float(np.mean([float((P * (1.0 - P)).mean()) for P in graphons]))
 
 
 def _data_case(
@@ -140,7 +145,7 @@ def _data_case(
 @trial
 def deep_histograms(
     seed: int, n: int, criterion: str, cases: Cases, widest: int, batch: int = 32, bins: int = 8,
-    dataset: str = "digits", activation: str = "relu", samples: int = 384,
+    dataset: str = "digits", activation: str = "relu", samples: int = 512,
 ) -> Metrics:  # fmt: skip
     """One network's sorted masks and densities against the limit of its own residual.
 
@@ -162,7 +167,7 @@ def deep_histograms(
         net = network(seed, widths_of(dataset, n, depth), activation)
         pruned = pruned_by(net, data, criterion, density, seed)
         graphon = graphon_of(net, data, criterion, density)
-        limit = graphon.solve(samples=samples, replicates=2, bins=bins, seed=seed)
+        limit = graphon.solve(samples=samples, replicates=4, bins=bins, seed=seed)
         histograms, expected = hidden(pruned, bins), np.array(limit.densities)
         if criterion in CONSTANT:
             row = _constant_case(histograms, expected[1:-1].tolist(), n, bins)
@@ -170,7 +175,8 @@ def deep_histograms(
             place = (n, depth, density, batch, bins, dataset, activation)
             unit = nearest(criterion, (widest, *place[1:]))
             row = _data_case(histograms, limit, criterion, place, unit)
-            row["sorted"] = row["square"] - _cell_noise(net, data, pruned, bins)
+            edges = edge_variance(criterion, widest, depth, density, batch, dataset, activation)
+            row["sorted"] = row["square"] - edges * (bins / n) ** 2
             ends = without_ends(criterion, n, depth, density, batch, dataset, activation)
             row["density_ends"] = rms(np.array(pruned.densities), ends)
         achieved = np.array(pruned.densities)

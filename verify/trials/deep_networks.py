@@ -65,6 +65,11 @@ def widths_of(dataset: str, n: int, depth: int, outputs: int = OUTPUTS) -> tuple
     return (batch_of(dataset, 1).x.shape[1], *[n] * depth, outputs)
 
 
+def middle_of(depth: int) -> int:
+    """The middle one of the matrices between hidden layers, from 1."""
+    return 1 + depth // 2
+
+
 def gain_of(activation: str) -> float:
     """2 for ReLU, which keeps the scale of its signals, else 1."""
     return 2.0 if activation == "relu" else 1.0
