@@ -9,9 +9,9 @@ worst, after a warm-up that does not count; ``peak_mib`` is how much the calls r
 resident memory above what network and data hold.
 
 *snip*, *grasp*, ..: :func:`numerics.pruning.prune`, scores, exact masks and the report on what is
-dead. *snip_scores*, *grasp_scores*: the scores alone. *snip_autograd*, *grasp_autograd*: what the
-public codes do, a module's scores by one or two backward passes and a threshold by ``topk`` over
-all of them, without a report; ``disagree`` is the share of mask entries in which ours differs,
+dead. *snip_scores*, *grasp_scores*: the scores alone. *snip_autograd*, *grasp-signed_autograd*:
+what the public codes do, a module's scores by one or two backward passes and a threshold by
+``topk`` over all of them, without a report; ``disagree`` is the share of mask entries in which ours differs,
 which is rounding in single precision. *wide*: a network of four hidden layers of ``--wide``
 neurons drawn, pruned by SNIP and reduced to 64×64 histograms; 0 leaves it out.
 """
@@ -33,7 +33,9 @@ from benchmarks import report
 
 DENSITY = 0.2
 CRITERIA = ("random", "magnitude", "snip", "grasp-signed", "synflow")
-ROWS = (*CRITERIA, "snip_scores", "grasp_scores", "snip_autograd", "grasp_autograd", "wide")
+ROWS = (
+    *CRITERIA, "snip_scores", "grasp_scores", "snip_autograd", "grasp-signed_autograd", "wide",
+)  # fmt: skip
 
 
 def peak_rss_mib() -> float:

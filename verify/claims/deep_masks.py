@@ -165,6 +165,10 @@ def _histograms(criterion: str) -> list[RateCheck | LimitCheck]:
         "widths": WIDER if criterion.startswith("grasp") else WIDTHS,
         "settings": _settings(criterion, widest=LAST),
         "replicates": {"quick": (10, 40), "full": (8, 32)},
+        "allocation": {
+            "quick": (1, 1, 2, 2) if criterion == "snip" else (1,) * 4,
+            "full": (1,) * 4,
+        },
     }
     constant = criterion in CONSTANT
     misses = ("more", "less") if constant else (*NEAR[criterion], "flat")

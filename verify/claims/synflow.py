@@ -15,9 +15,9 @@ from verify.trials.synflow import layer_flows, response, slow_path, spread_ratio
 ITEM = "SynFlow in rounds and in depth"
 SLOW = 10.0
 """Rounds per factor e in the density, over the square root of the width."""
-SMALL = {"quick": (64, 128, 256, 512), "full": (128, 256, 512, 1024, 2048)}
+SMALL = {"quick": (48, 96, 192, 384), "full": (128, 256, 512, 1024, 2048)}
 WIDE = {"quick": (96, 192, 384, 768), "full": (128, 256, 512, 1024, 2048)}
-DEEP = {"quick": (48, 96, 192, 384), "full": (96, 192, 384, 768)}
+DEEP = {"quick": (40, 80, 160, 320), "full": (96, 192, 384, 768)}
 NARROW_FIRST = {"quick": (5, 2, 1, 1), "full": (8, 4, 2, 1, 1)}
 """Replicates of narrow networks cost little, and the limit hangs on their noise."""
 SLOWLY = (

@@ -145,7 +145,7 @@ def _data_case(
 @trial
 def deep_histograms(
     seed: int, n: int, criterion: str, cases: Cases, widest: int, batch: int = 32, bins: int = 8,
-    dataset: str = "digits", activation: str = "relu", samples: int = 512,
+    dataset: str = "digits", activation: str = "relu", samples: int = 384,
 ) -> Metrics:  # fmt: skip
     """One network's sorted masks and densities against the limit of its own residual.
 
