@@ -11,9 +11,9 @@ resident memory above what network and data hold.
 *snip*, *grasp*, ..: :func:`numerics.pruning.prune`, scores, exact masks and the report on what is
 dead. *snip_scores*, *grasp_scores*: the scores alone. *snip_autograd*, *grasp-signed_autograd*:
 what the public codes do, a module's scores by one or two backward passes and a threshold by
-``topk`` over all of them, without a report; ``disagree`` is the share of mask entries in which ours
-differs, which is rounding in single precision. *wide*: a network of four hidden layers of ``--wide``
-neurons drawn, pruned by SNIP and reduced to 64×64 histograms; 0 leaves it out.
+``topk`` over all of them, without a report; ``disagree`` is the share of mask entries in which
+ours differs, which is rounding in single precision. *wide*: a network of four hidden layers of
+``--wide`` neurons drawn, pruned by SNIP and reduced to 64×64 histograms; 0 leaves it out.
 """
 
 from __future__ import annotations
