@@ -65,9 +65,13 @@ def test_probabilities_have_the_scale_of_the_scores_and_the_density_of_the_mask(
 
 def test_the_own_limit_is_nearer_than_its_near_misses() -> None:
     for criterion in ("snip", "grasp-signed"):
-        found = deep_masks.deep_histograms(
-            seed=3, n=256, criterion=criterion, cases=CASES, widest=256
-        )
+        each = [
+            deep_masks.deep_histograms(
+                seed=seed, n=512, criterion=criterion, cases=CASES, widest=512
+            )
+            for seed in range(3, 7)
+        ]
+        found = {name: float(np.mean([row[name] for row in each])) for name in each[0]}
         misses = [found[miss] for miss in ("flat", *NEAR[criterion])]
         assert found["distance"] < 0.5 * min(misses)
         assert min(misses) > 0.5  # in units of the nearest, whose residuals are averaged over
