@@ -52,7 +52,7 @@ SETTING = (
     r"ReLU, cross-entropy at initialisation, Kaiming's normal weights that carry their scale, no "
     r"biases: [A] states none of these",
     r"four or five hidden layers of width n, density 0.3, 0.2 or 0.1 under one threshold for all "
-    r"layers; masks between hidden layers",
+    r"layers (quick: the one or two cases that the evidence names); masks between hidden layers",
     r"a fixed batch: 32 digits of 8 × 8 pixels (quick), 128 images of MNIST (full)",
 )
 NAMES = {
