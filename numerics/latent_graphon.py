@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from numerics.latent_histogram import Sorted, binomial_profile, sorted_histogram
 from numerics.latent_layers import LayerDraw, draw_layer
 from numerics.latent_limit import LatentLimit, LayerLimit
 from numerics.latent_threshold import (
+    SCOPES,
     Population,
     Scales,
     Thresholds,
@@ -85,7 +87,10 @@ class LatentGraphon:
         self.signed = criterion == "grasp-signed"
         widths = batch.widths
         self.counts = [a * b for a, b in itertools.pairwise(widths)]
-        self._constant = self._constant_thresholds()
+        if scope not in SCOPES:
+            raise ValueError(f"scope must be one of {SCOPES}, got {scope!r}")
+        if not self.pruned:
+            raise ValueError("keep must leave at least one layer to be pruned")
 
     @property
     def pruned(self) -> list[int]:
@@ -131,7 +136,8 @@ class LatentGraphon:
                 ) from error
         return threshold(members, self.counts, self.density, self.scope, self.keep)
 
-    def _constant_thresholds(self) -> Thresholds:
+    @cached_property
+    def _constant(self) -> Thresholds:
         """Of Magnitude; densities of Random are put in its place."""
         batch, layers = self.batch, range(1, self.batch.layers + 1)
         scaled = self.criterion == "magnitude" and batch.parametrisation == "standard"
@@ -217,8 +223,9 @@ class LatentGraphon:
             for repeat in range(count):
                 key: tuple[int | str, ...] = (draw, repeat, "masks" if masks else "limit")
                 layers: dict[int, LayerDraw] = {}
-                level = self._constant
-                if residual is not None:
+                if residual is None:
+                    level = self._constant
+                else:
                     layers = self.draws(residual, shapes, seed, *key)
                     level = self.thresholds(layers)
                 levels[-1].append(level)

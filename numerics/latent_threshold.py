@@ -8,6 +8,7 @@ with c_l the numbers of weights; layers that are kept dense take no part.
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
@@ -37,8 +38,9 @@ __all__ = [
 
 Array = NDArray[np.float64]
 SCOPES = ("global", "layer")
-_PER_OCTAVE = 256
-_OCTAVES = 120
+_BITS = {torch.float32: (torch.int32, 23 - 8), torch.float64: (torch.int64, 52 - 8)}
+"""Integers of the same size, and the mantissa's bits beyond the eight that name a class."""
+_PART = 1 << 22
 
 
 class Population(ABC):
@@ -82,19 +84,37 @@ class Scales(Population):
     def __init__(self, values: Any, law: Law | None = None, *, signed: bool = False) -> None:
         self.signed = signed
         flat = torch.as_tensor(values).detach().reshape(-1)
-        if not flat.numel() or not bool((flat >= 0.0).all() & torch.isfinite(flat).all()):
+        ends = [float(each) for each in torch.aminmax(flat)] if flat.numel() else [math.nan]
+        if not all(0.0 <= end < math.inf for end in ends):  # NaN is no end of anything
             raise ValueError("values must be finite, non-negative numbers, at least one")
-        weight = Gaussian() if law is None else law
-        expression = weight.survival(t) if signed else weight.two_sided_survival(t)
+        self.law = Gaussian() if law is None else law
+        expression = self.law.survival(t) if signed else self.law.two_sided_survival(t)
         self._survival: Callable[[Array], Array] = numpy_function(expression, t)
-        self.largest = float(flat.max())
-        if self.largest == 0.0:
-            self.centres, self.shares = np.zeros(0), np.zeros(0)
+        if ends[-1] == 0.0:
+            self._set(np.zeros(0), np.zeros(0))
         else:
-            self.centres, self.shares = _classes(flat, self.largest)
-        self.zero = max(0.0, 1.0 - float(self.shares.sum()))
+            self._set(*_classes(flat))
+        self.largest = ends[-1]
+
+    def _set(self, centres: Array, shares: Array) -> None:
+        self.centres, self.shares = centres, shares
+        self.zero = max(0.0, 1.0 - float(shares.sum()))
         if self.zero < 1e-12:
             self.zero = 0.0
+
+    @classmethod
+    def mixed(cls, members: Sequence[Scales], weights: Array) -> Scales:
+        """The mixture of populations of one law, with weights of sum one; classes stay as wide."""
+        mixture = copy.copy(members[0])
+        centres = np.concatenate([member.centres for member in members])
+        shares = np.concatenate([w * each.shares for w, each in zip(weights, members, strict=True)])
+        codes = centres.view(np.int64) >> _BITS[torch.float64][1]
+        codes -= codes.min()
+        total = np.bincount(codes, shares)
+        used = total > 0.0
+        mixture._set(np.bincount(codes, shares * centres)[used] / total[used], total[used])
+        mixture.largest = max(member.largest for member in members)
+        return mixture
 
     def kept(self, tau: float) -> float:
         """The average of the survival function at ``tau / a``."""
@@ -240,6 +260,8 @@ def _present(population: Population | None) -> Population:
 def _solve(members: list[Population], weights: Array, density: float) -> tuple[float, float]:
     """The common threshold and the share of the scores equal to it that is kept."""
 
+    members, weights = _mixed(members, weights)
+
     def kept(tau: float) -> float:
         return float(weights @ np.array([member.kept(tau) for member in members]))
 
@@ -272,17 +294,34 @@ def _solve(members: list[Population], weights: Array, density: float) -> tuple[f
     return tau, 0.0
 
 
-def _classes(flat: torch.Tensor, largest: float) -> tuple[Array, Array]:
-    """Means of the positive values in classes of equal ratio, and the share of each."""
-    size = _PER_OCTAVE * _OCTAVES
-    counts = torch.zeros(size, dtype=torch.float64, device=flat.device)
-    sums = torch.zeros_like(counts)
-    total = flat.numel()
-    for part in flat.split(1 << 22):
-        positive = part[part > 0.0].double() / largest
-        index = (-positive.log2() * _PER_OCTAVE).long().clamp_(0, size - 1)
-        counts += torch.bincount(index, minlength=size)
-        sums += torch.bincount(index, weights=positive, minlength=size)
-    used = counts > 0
-    centres = (sums[used] / counts[used] * largest).cpu().numpy()
-    return centres, (counts[used] / total).cpu().numpy()
+def _mixed(members: list[Population], weights: Array) -> tuple[list[Population], Array]:
+    """The same mixture of fewer populations: those of scales become one, if of one law."""
+    scales = {
+        k: each for k, each in enumerate(members) if isinstance(each, Scales) and each.largest > 0.0
+    }
+    if len({(each.law, each.signed) for each in scales.values()}) != 1:
+        return members, weights
+    share = weights[list(scales)]
+    mixture = Scales.mixed(list(scales.values()), share / share.sum())
+    apart = [k for k in range(len(members)) if k not in scales]
+    return [mixture, *(members[k] for k in apart)], np.array([share.sum(), *weights[apart]])
+
+
+def _classes(flat: torch.Tensor) -> tuple[Array, Array]:
+    """Means of the positive values in classes of nearly equal ratio, and the share of each.
+
+    A class is what the leading bits of a number say: its exponent and eight bits of its mantissa.
+    """
+    values = flat if flat.dtype in _BITS else flat.double()
+    kind, shift = _BITS[values.dtype]
+    bits = values.view(kind) >> shift
+    first = int(bits.min())
+    size = int(bits.max()) - first + 1
+    counts = torch.zeros(size, dtype=torch.int64, device=flat.device)
+    sums = torch.zeros(size, dtype=torch.float64, device=flat.device)
+    for codes, part in zip(bits.split(_PART), values.split(_PART), strict=True):
+        counts += torch.bincount(codes - first, minlength=size)
+        sums += torch.bincount(codes - first, weights=part.double(), minlength=size)
+    used = sums > 0.0
+    centres = (sums[used] / counts[used]).cpu().numpy()
+    return centres, (counts[used].double() / flat.numel()).cpu().numpy()

@@ -57,6 +57,8 @@ def _row_cells(
             total += part * mask[order[row]]
         return total
 
+    if jobs == 1:
+        return np.stack([cell(index) for index in range(k)])
     with ThreadPoolExecutor(jobs) as pool:
         return np.stack(list(pool.map(cell, range(k))))
 

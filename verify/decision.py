@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -144,10 +145,17 @@ def limit_coefficients(widths: ArrayLike, gamma: float) -> tuple[Floats, Floats]
 
     Shape (widths,) each. Ordinary least squares, so that they depend on the design alone.
     """
-    n = np.asarray(widths, dtype=float)
+    return _least_squares(tuple(np.asarray(widths, dtype=float).tolist()), float(gamma))
+
+
+@lru_cache(maxsize=4096)
+def _least_squares(widths: tuple[float, ...], gamma: float) -> tuple[Floats, Floats]:
+    n = np.array(widths)
     design = np.stack([np.ones_like(n), (n / n[0]) ** -gamma], axis=1)
     inverse = np.linalg.pinv(design)
-    return inverse[0], inverse[1] * n[0] ** gamma
+    inverse[1] *= n[0] ** gamma
+    inverse.flags.writeable = False  # shared by all who ask
+    return inverse[0], inverse[1]
 
 
 def fit_limit(

@@ -65,7 +65,7 @@ def _batch_check(criterion: str, readings: tuple[Reading, ...], share: float) ->
         margin=_apart(criterion, share),
         settings=settings,
         gamma=GAMMA_APART,
-        replicates={"quick": (16, 64), "full": (8, 32)},
+        replicates={"quick": (32, 64), "full": (8, 32)},
     )
 
 
@@ -214,7 +214,7 @@ def _sorted_check(
         margin=margin,
         settings={profile: {**CASE, **images, "bins": 16} for profile, images in IMAGES.items()},
         gamma=GAMMA,
-        replicates={"quick": (10, 40), "full": (6, 24)},
+        replicates={"quick": (16, 32), "full": (6, 24)},
     )
 
 
@@ -326,7 +326,7 @@ def _synflow(name: str, density: float, readings: tuple[Reading, ...]) -> LimitC
             "full": {"depth": 4, "density": density, "rounds": 100, "dataset": "mnist5k"},
         },
         gamma=GAMMA,
-        replicates={"quick": (8, 32), "full": (6, 24)},
+        replicates={"quick": (10, 40), "full": (6, 24)},
         nonnegative=True,
     )
 

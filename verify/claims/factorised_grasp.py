@@ -6,6 +6,7 @@ from verify.checks import RateCheck
 from verify.claim import Claim, Verdict, register
 from verify.claims.factorised import (
     DENSITY,
+    NARROW_FIRST,
     REPLICATES,
     SETTING,
     WRONG_ANYWAY,
@@ -121,6 +122,7 @@ register(
                 mutants={"bounded": 0.0, "n^1/4": 0.25, "n": 1.0},
                 settings={"criterion": "grasp-signed", "d": 100, "density": DENSITY},
                 replicates=REPLICATES,
+                allocation=NARROW_FIRST,
             ),
             RateCheck(
                 "magnitude rule",

@@ -22,9 +22,9 @@ from verify.claims.near_misses import mask_margin
 from verify.outcome import CheckOutcome, Outcome
 from verify.trials.networks import FIGURE_GRID, pruned_network, rms
 
-WIDTHS = {"quick": (64, 128, 256, 512), "full": (250, 500, 1000, 2000, 4000)}
-LIGHTER = {**WIDTHS, "quick": (48, 96, 192, 384)}
-REPLICATES = {"quick": (10, 80), "full": (100, 100)}
+WIDTHS = {"quick": (48, 96, 192, 384), "full": (250, 500, 1000, 2000, 4000)}
+REPLICATES = {"quick": (14, 56), "full": (100, 100)}
+NARROW_FIRST = {"quick": (10, 2, 2, 1), "full": (1,) * 5}
 ODD = ("tanh", "erf", "sigmoid")
 CURVED = ("relu", "gelu")
 
@@ -35,9 +35,7 @@ def _settings(criterion: str, activation: str, density: float, **more: Any) -> d
     return {"quick": quick, "full": {**quick, "aspect": 20, "sample_factor": 1.0}}
 
 
-def _check(
-    criterion: str, activation: str, density: float, widths: Any = WIDTHS, **more: Any
-) -> LimitCheck:
+def _check(criterion: str, activation: str, density: float, **more: Any) -> LimitCheck:
     """Block errors of masks to the deterministic limit tend to zero."""
     near = {"snip": "flat_row", "grasp": "other_tail", "grasp-signed": "other_tail"}.get(
         criterion, "as_snip"
@@ -45,7 +43,7 @@ def _check(
     return LimitCheck(
         f"{criterion} {activation}",
         pruned_network,
-        widths=widths,
+        widths=WIDTHS,
         readings=(
             Reading("P", "limit_error", 0.0),
             Reading(NEAR[near], near, 0.0, mutant=True),
@@ -55,6 +53,7 @@ def _check(
         settings=_settings(criterion, activation, density, **more),
         gamma=GAMMA,
         replicates=REPLICATES,
+        allocation=NARROW_FIRST,
         nonnegative=True,
     )
 
@@ -64,7 +63,7 @@ def _conditional(activation: str, density: float) -> LimitCheck:
     return LimitCheck(
         f"snip {activation}",
         pruned_network,
-        widths=LIGHTER,
+        widths=WIDTHS,
         readings=(
             Reading("the conditional model", "conditional_error", 0.0),
             Reading(NEAR["flat_column"], "flat_column", 0.0, mutant=True),
@@ -155,7 +154,7 @@ for _id, _density in (("figure-3", 0.1), ("figure-4", 0.2)):
             hypotheses=(r"as in Fig. 1, SNIP",),
             depends=("fsm-snip-odd", "fsm-snip-relu-conditional"),
             checks=(
-                *[_check("snip", activation, _density, LIGHTER) for activation in ODD],
+                *[_check("snip", activation, _density) for activation in ODD],
                 *[_conditional(activation, _density) for activation in CURVED],
             ),
             recorded=Verdict.SUPPORTED,

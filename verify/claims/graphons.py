@@ -8,10 +8,21 @@ from theory import criteria
 from theory.taxonomy import is_homogeneous
 from verify.checks import Certified, CertifiedCheck, LimitCheck, RateCheck, Reading
 from verify.claim import Claim, Verdict, register
-from verify.claims.factorised import DENSITY, GAMMA, REPLICATES, SETTING, WIDTHS, settings
+from verify.claims.factorised import (
+    DENSITY,
+    GAMMA,
+    NARROW_FIRST,
+    REPLICATES,
+    SETTING,
+    WIDTHS,
+    settings,
+)
 from verify.claims.near_misses import SHARE, moment_margin, total
 from verify.trials.masks import degree_variance, degree_variances, sorted_constant
 from verify.trials.networks import pruned_network
+
+WIDER = {**WIDTHS, "quick": (64, 128, 256, 512)}
+"""For V of signed GraSP, whose second moments settle more slowly than its masks."""
 
 
 def _moment_check(criterion: str, **more: Any) -> LimitCheck:
@@ -28,12 +39,13 @@ def _moment_check(criterion: str, **more: Any) -> LimitCheck:
     return LimitCheck(
         f"{criterion} blocks",
         pruned_network,
-        widths=WIDTHS,
+        widths=WIDER if criterion == "grasp-signed" else WIDTHS,
         readings=readings,
         margin=moment_margin(criterion, DENSITY),
         settings=settings(criterion, **more),
         gamma=GAMMA,
         replicates=REPLICATES,
+        allocation=NARROW_FIRST,
         nonnegative=True,
     )
 
@@ -59,7 +71,8 @@ def _total_check(criterion: str, percent: float, **more: Any) -> LimitCheck:
         margin=lambda: SHARE * share * truth(),
         settings=settings(criterion, **more),
         gamma=GAMMA,
-        replicates={"quick": (10, 160), "full": (32, 256)},
+        replicates={"quick": (14, 112), "full": (32, 256)},
+        allocation=NARROW_FIRST,
     )
 
 
@@ -145,6 +158,7 @@ register(
                 settings=settings("magnitude"),
                 gamma=GAMMA,
                 replicates=REPLICATES,
+        allocation=NARROW_FIRST,
             ),
         ),
         recorded=Verdict.REFUTED,
@@ -181,7 +195,7 @@ def _degree_check(criterion: str, side: str, known: float | None) -> LimitCheck:
         margin=(lambda: 0.09 * truth()) if callable(truth) else (lambda: 0.1 * reference()),
         settings={"criterion": criterion, "density": DENSITY},
         gamma=(0.5, 1.0),
-        replicates={"quick": (20, 160), "full": (32, 512)},
+        replicates={"quick": (40, 160), "full": (32, 512)},
     )
 
 
@@ -268,7 +282,8 @@ register(
                 margin=0.045,
                 settings={"density": DENSITY, "aspect": 2, "cells": 16},
                 gamma=(0.5, 1.0),
-                replicates={"quick": (16, 128), "full": (64, 256)},
+                replicates={"quick": (40, 80), "full": (64, 256)},
+                allocation={"quick": (4, 1, 1, 1), "full": (1, 1, 1, 1)},
             ),
             RateCheck(
                 "size of the pattern",
@@ -279,7 +294,8 @@ register(
                 margin=0.1,
                 mutants={"n^-1": -1.0, "n^-1/4": -0.25, "stays": 0.0},
                 settings={"density": DENSITY, "aspect": 2, "cells": 16},
-                replicates={"quick": (16, 128), "full": (64, 256)},
+                replicates={"quick": (40, 80), "full": (64, 256)},
+                allocation={"quick": (4, 1, 1, 1), "full": (1, 1, 1, 1)},
             ),
         ),
         recorded=Verdict.SUPPORTED,

@@ -11,7 +11,9 @@ from verify.trials.kernels import density_exponent, graphon_network
 
 WIDTHS = {"quick": (64, 128, 256, 512), "full": (128, 256, 512, 1024)}
 DEEP_WIDTHS = {"quick": (48, 96, 192, 384), "full": (128, 256, 512, 1024)}
-REPLICATES = {"quick": (12, 192), "full": (24, 384)}
+REPLICATES = {"quick": (24, 192), "full": (24, 384)}
+NARROW_FIRST = {"quick": (4, 1, 1, 1), "full": (1, 1, 1, 1)}
+"""Replicates of narrow networks cost little, and the limit hangs on their noise."""
 GAMMA = (0.75, 1.25)
 HOMOGENEOUS = r"$\sigma(az) = a^k\sigma(z)$ for $a > 0$"
 RELU = {"relu": 1, "rectified_power": 2}
@@ -45,6 +47,7 @@ def _exponents(
                 },
                 gamma=GAMMA,
                 replicates=REPLICATES,
+                allocation=NARROW_FIRST,
             )
         )
     return tuple(checks)
@@ -143,6 +146,7 @@ register(
                 },
                 gamma=GAMMA,
                 replicates=REPLICATES,
+                allocation=NARROW_FIRST,
             ),
         ),
         recorded=Verdict.REFUTED,
@@ -219,7 +223,8 @@ _law(
                 Reading("all entries train", "everything", 1.0, mutant=True),
             ),
             margin=0.09, settings={"case": "chain", "network": "independent-mask"},
-            gamma=GAMMA, replicates={"quick": (16, 512), "full": (32, 1024)},
+            gamma=GAMMA, replicates={"quick": (128, 512), "full": (32, 1024)},
+            allocation=NARROW_FIRST,
         ),
     ),
     (HOMOGENEOUS + r", $k = 1$", "independent masks; first layer treats input coordinates alike"),
@@ -240,6 +245,7 @@ def _toward(case: str, name: str, value: float, wrong: float) -> LimitCheck:
         settings={"case": case, "network": "independent-mask"},
         gamma=GAMMA,
         replicates=REPLICATES,
+        allocation=NARROW_FIRST,
     )
 
 
@@ -268,6 +274,7 @@ register(
                 settings={"case": "chain", "network": "independent-mask"},
                 gamma=GAMMA,
                 replicates=REPLICATES,
+                allocation=NARROW_FIRST,
             ),
         ),
         recorded=Verdict.REFUTED,

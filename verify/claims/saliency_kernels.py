@@ -14,7 +14,7 @@ NAMES = {"snip": "SNIP", "grasp": "|GraSP|", "magnitude": "Magnitude"}
 TEACHER_WIDTHS = {"quick": (32, 64, 128, 256), "full": (128, 256, 512, 1024)}
 MODEL_WIDTHS = {"quick": (100, 200, 400, 800), "full": (400, 800, 1600, 3200)}
 DIGIT_WIDTH = {"quick": 1000, "full": 4000}
-REPLICATES = {"quick": (12, 96), "full": (16, 192)}
+REPLICATES = {"quick": (24, 96), "full": (16, 192)}
 DENSITY = 0.2
 WITHIN = 0.2
 """Relative Frobenius distance that counts as agreement on digits, where no limit is claimed."""
@@ -48,6 +48,7 @@ register(
                 settings={"density": DENSITY, "activation": "relu"},
                 gamma=GAMMA,
                 replicates=REPLICATES,
+                allocation={"quick": (2, 1, 1, 1), "full": (1, 1, 1, 1)},
             ),
         ),
         recorded=Verdict.SUPPORTED,

@@ -6,7 +6,7 @@ from typing import Any
 
 from verify.checks import DerivationCheck, LimitCheck, Reading
 from verify.claim import Claim, Verdict, register
-from verify.claims.reductions import GAMMA, HOMOGENEOUS, REPLICATES, WIDTHS
+from verify.claims.reductions import GAMMA, HOMOGENEOUS, NARROW_FIRST, REPLICATES, WIDTHS
 from verify.trials.dynamics import (
     magnitude_law,
     magnitude_shift,
@@ -14,8 +14,8 @@ from verify.trials.dynamics import (
     mode_decay,
 )
 
-MODE_WIDTHS = {"quick": (96, 192, 384, 768), "full": (256, 512, 1024, 2048)}
-MODE_REPLICATES = {"quick": (24, 96), "full": (24, 384)}
+MODE_WIDTHS = {"quick": (64, 128, 256, 512), "full": (256, 512, 1024, 2048)}
+MODE_REPLICATES = {"quick": (32, 96), "full": (24, 384)}
 
 DENSITY = 0.5
 
@@ -45,6 +45,7 @@ register(
                 settings={"depth": 1, "density": DENSITY, "output": "pruned"},
                 gamma=GAMMA,
                 replicates=MODE_REPLICATES,
+                allocation=NARROW_FIRST,
             ),
         ),
         recorded=Verdict.REFUTED,
@@ -86,6 +87,7 @@ register(
                     settings={"depth": depth, "density": DENSITY, "output": output},
                     gamma=GAMMA,
                     replicates=MODE_REPLICATES,
+                    allocation=NARROW_FIRST,
                 )
                 for depth, output in ((1, "pruned"), (2, "dense"))
             ),
@@ -101,6 +103,7 @@ register(
                 settings={"depth": 2, "density": DENSITY, "output": "dense"},
                 gamma=GAMMA,
                 replicates=MODE_REPLICATES,
+                allocation=NARROW_FIRST,
             ),
         ),
         recorded=Verdict.SUPPORTED,
@@ -144,6 +147,7 @@ register(
                 settings={"depth": MAGNITUDE_DEPTH, "density": MAGNITUDE_DENSITY},
                 gamma=GAMMA,
                 replicates=REPLICATES,
+                allocation=NARROW_FIRST,
             ),
         ),
         recorded=Verdict.SUPPORTED,
@@ -182,6 +186,7 @@ register(
                 settings={"depth": MAGNITUDE_DEPTH, "density": MAGNITUDE_DENSITY},
                 gamma=GAMMA,
                 replicates=REPLICATES,
+                allocation=NARROW_FIRST,
             ),
             LimitCheck(
                 "same shift for all",
@@ -195,6 +200,7 @@ register(
                 settings={"depth": MAGNITUDE_DEPTH, "density": MAGNITUDE_DENSITY},
                 gamma=GAMMA,
                 replicates=REPLICATES,
+                allocation=NARROW_FIRST,
             ),
         ),
         recorded=Verdict.SUPPORTED,

@@ -212,7 +212,7 @@ def _living(law: str) -> LimitCheck:
         margin=0.045,
         settings=_ONSET if law == "gaussian" else {**_ONSET, "law": law},
         gamma=0.25,
-        replicates={"quick": (6, 24), "full": (12, 48)},
+        replicates={"quick": (12, 24), "full": (12, 48)},
         allocation=NARROW_FIRST,
     )  # fmt: skip
 
@@ -242,7 +242,7 @@ register(
                 margin=0.11,
                 mutants={"n^(-1/2)": -0.5, "never reached": 0.0},
                 settings=_ONSET,
-                replicates={"quick": (6, 24), "full": (12, 48)},
+                replicates={"quick": (12, 24), "full": (12, 48)},
                 allocation=NARROW_FIRST,
             ),
             *(_living(law) for law in ("gaussian", "uniform")),
@@ -278,7 +278,7 @@ def _deaths(name: str, settings: dict[str, Any], widths: Any, margin: float) -> 
         margin=margin,
         settings=settings,
         gamma=0.25,
-        replicates={"quick": 9, "full": (12, 48)},
+        replicates={"quick": (9, 36), "full": (12, 48)},
         allocation={"quick": (5, 1, 1, 1), "full": (5, 2, 1, 1)},
     )
 
@@ -331,7 +331,7 @@ register(
                 margin=0.08,
                 settings=_DEEP,
                 gamma=0.25,
-                replicates={"quick": 9, "full": (12, 48)},
+                replicates={"quick": (9, 36), "full": (12, 48)},
                 allocation={"quick": (5, 1, 1, 1), "full": (5, 2, 1, 1)},
             ),
         ),

@@ -21,6 +21,11 @@ DENSITY = 0.2
 WIDTHS = {"quick": (50, 100, 200, 400), "full": (128, 256, 512, 1024, 2048)}
 LATENT_WIDTHS = (30, 150, 750, 3750)
 REPLICATES = {"quick": (12, 192), "full": (16, 256)}
+LATENT_DESIGN: dict[str, Any] = {
+    "replicates": {"quick": (96, 192), "full": (16, 256)},
+    "allocation": {"quick": (4, 1, 1, 1), "full": (1, 1, 1, 1)},
+}
+"""Narrow networks cost little, and what their latents do varies most."""
 RATE_MUTANTS = {"n^-1": -1.0, "n^-1/4": -0.25, "no convergence": 0.0}
 
 HAVE_LATENTS = ("snip", "grasp-signed", "synflow")
@@ -41,11 +46,13 @@ NAMES = {
 }
 
 
-def _rate(name: str, trial: Trial, metric: str, widths: Any, settings: Any) -> RateCheck:
+def _rate(
+    name: str, trial: Trial, metric: str, widths: Any, settings: Any, **design: Any
+) -> RateCheck:  # fmt: skip
     """A metric falls like n^(-1/2)."""
     return RateCheck(
         name, trial, widths=widths, metric=metric, exponent=-0.5, margin=0.12,
-        mutants=RATE_MUTANTS, settings=settings, replicates=REPLICATES,
+        mutants=RATE_MUTANTS, settings=settings, **{"replicates": REPLICATES, **design},
     )  # fmt: skip
 
 
@@ -54,7 +61,7 @@ def _checks(criterion: str) -> Iterator[LimitCheck | RateCheck]:
     for end in ("upper", "lower"):
         yield _rate(f"edges, {end} end", mask_cut, end, WIDTHS, settings)
     if criterion in HAVE_LATENTS:
-        yield _rate("latents", latent_gap, "gap", LATENT_WIDTHS, settings)
+        yield _rate("latents", latent_gap, "gap", LATENT_WIDTHS, settings, **LATENT_DESIGN)
     distance = lambda: tau_off_distance(criterion, DENSITY)  # noqa: E731
     yield LimitCheck(
         "limit",
@@ -162,7 +169,8 @@ for _side, _what in (("row", "row profiles"), ("column", "column laws")):
                     margin=lambda side=_side: 0.02 * examples.alternating_limit(side),
                     settings={"side": _side},
                     gamma=(0.4, 1.0),
-                    replicates={"quick": (8, 64), "full": (16, 128)},
+                    replicates={"quick": (14, 56), "full": (16, 128)},
+                    allocation={"quick": (8, 2, 2, 1), "full": (1, 1, 1, 1)},
                 ),
             ),
             recorded=Verdict.SUPPORTED,
@@ -246,7 +254,8 @@ for _example, _slug, _what in (
                     margin=lambda example=_example: 0.02 * examples.tied_scores_limit(example),
                     settings={"example": _example},
                     gamma=(0.5, 1.5),
-                    replicates={"quick": (8, 64), "full": (16, 128)},
+                    replicates={"quick": (14, 56), "full": (16, 128)},
+                    allocation={"quick": (8, 2, 2, 1), "full": (1, 1, 1, 1)},
                 ),
             ),
             recorded=Verdict.SUPPORTED,

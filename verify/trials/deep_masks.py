@@ -145,7 +145,7 @@ def _data_case(
 @trial
 def deep_histograms(
     seed: int, n: int, criterion: str, cases: Cases, widest: int, batch: int = 32, bins: int = 8,
-    dataset: str = "digits", activation: str = "relu", samples: int = 384,
+    dataset: str = "digits", activation: str = "relu", samples: int = 256,
 ) -> Metrics:  # fmt: skip
     """One network's sorted masks and densities against the limit of its own residual.
 
@@ -167,7 +167,7 @@ def deep_histograms(
         net = network(seed, widths_of(dataset, n, depth), activation)
         pruned = pruned_by(net, data, criterion, density, seed)
         graphon = graphon_of(net, data, criterion, density)
-        limit = graphon.solve(samples=samples, replicates=4, bins=bins, seed=seed)
+        limit = graphon.solve(samples=samples, replicates=2, bins=bins, seed=seed)
         histograms, expected = hidden(pruned, bins), np.array(limit.densities)
         if criterion in CONSTANT:
             row = _constant_case(histograms, expected[1:-1].tolist(), n, bins)
@@ -199,7 +199,7 @@ def deep_histograms(
 @trial
 def sampled_ratio(
     seed: int, n: int, criterion: str, depth: int, density: float, batch: int = 32, bins: int = 8,
-    dataset: str = "digits", activation: str = "relu", samples: int = 384,
+    dataset: str = "digits", activation: str = "relu", samples: int = 256,
 ) -> Metrics:  # fmt: skip
     """Distance to the limit of a network's sorted masks, and of masks drawn from that limit.
 

@@ -42,7 +42,7 @@ def reference(
 ) -> LatentLimit:  # fmt: skip
     """A limit averaged over residuals, with no network; ``which`` as in :func:`batch_of`."""
     graphon = _averaged(criterion, n, depth, density, batch, dataset, activation, which)
-    return graphon.solve(samples=samples, replicates=8, repeats=1, bins=bins, seed=1)
+    return graphon.solve(samples=samples, replicates=4, repeats=1, bins=bins, seed=1)
 
 
 Place = tuple[int, int, float, int, int, str, str]
