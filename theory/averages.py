@@ -19,15 +19,30 @@ from theory.saliency import OffsetRule
 from theory.symbols import c, r, tau
 
 if TYPE_CHECKING:
+    from theory.laws import Law
     from theory.saliency import SaliencyModel
 
 Array = NDArray[np.float64]
 Side = Literal["row", "column"]
 
 
+_B = sp.Symbol("B", positive=True)
+
+
 @lru_cache(maxsize=256)
 def _lambdified(model: SaliencyModel, order: int) -> Any:
-    return _compiled(model.rule.moment(model.noise, order, tau))
+    rule = model.rule
+    if isinstance(rule, OffsetRule) and not rule.offset.free_symbols:
+        general, offset = _with_offset(model.noise, order), float(rule.offset)
+        return lambda rr, cc, threshold: general(rr, cc, threshold, offset)
+    return _compiled(rule.moment(model.noise, order, tau))
+
+
+@lru_cache(maxsize=64)
+def _with_offset(law: Law, order: int) -> Any:
+    # The offset is every network's own number: one formula for all of them.
+    moment = OffsetRule(_B).moment(law, order, tau)
+    return sp.lambdify((r, c, tau, _B), moment, modules=["scipy", "numpy"])
 
 
 @lru_cache(maxsize=256)

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 import sympy as sp
+from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.function import AppliedUndef
 
 from theory.boundary import boundary_value
@@ -132,6 +133,14 @@ def _instantiate(expr: sp.Expr) -> sp.Expr:
     return expr
 
 
+def _at(expr: sp.Expr, point: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:
+    """The expression at a point: replacement where it is the same, in a fraction of the time."""
+    bound = {name for each in expr.atoms(ExprWithLimits) for name in each.variables}
+    if bound & set(point) or expr.has(sp.Derivative, sp.Subs, sp.Lambda):
+        return expr.subs(point)
+    return expr.xreplace(point)
+
+
 def separate(
     lhs: sp.Expr,
     rhs: sp.Expr,
@@ -144,7 +153,7 @@ def separate(
     both = _instantiate(sp.Tuple(lhs, rhs))
     for point in sample_points(both.free_symbols, domain):
         try:
-            at = linearise(both.subs(point).doit(integrals=False)).subs(point)
+            at = _at(linearise(_at(both, point).doit(integrals=False)), point)
             left, right = (enclose(side, prec=128) for side in at)
         except (Unsupported, ValueError, TypeError, NotImplementedError, RecursionError):
             continue

@@ -39,7 +39,7 @@ CASES = {
     "grasp-signed": [[4, 0.1]],
 }
 """(hidden layers, density) in the quick profile."""
-FIRST = {"random": (20, 40), "magnitude": (20, 40), "snip": (26, 52)}
+FIRST = {"random": (20, 40), "magnitude": (20, 40), "snip": (36, 72)}
 WHOLE_GRID = [[depth, density] for depth in (4, 5) for density in (0.3, 0.2, 0.1)]
 FULL: dict[str, Any] = {"dataset": "mnist5k", "batch": 128, "bins": 64}
 QUICK: dict[str, Any] = {"dataset": "digits", "batch": 32, "bins": 8}
