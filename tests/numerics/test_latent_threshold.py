@@ -33,6 +33,35 @@ def test_classes_lose_nothing_that_matters(signed: bool) -> None:
         assert population.kept(tau) == pytest.approx(share, rel=2e-6)
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_mixture_keeps_what_its_members_keep(signed: bool) -> None:
+    wide = np.exp(2.0 * RNG.standard_normal(20_000))
+    some = np.where(RNG.random(5_000) < 0.3, 0.0, 5.0 * np.abs(RNG.standard_normal(5_000)))
+    single = torch.from_numpy(some).float()
+    members = [Scales(wide, signed=signed), Scales(single, signed=signed)]
+    weights = np.array([0.2, 0.8])
+    mixture = Scales.mixed(members, weights)
+    assert mixture.zero == pytest.approx(weights @ [each.zero for each in members], abs=1e-12)
+    assert mixture.largest == max(each.largest for each in members)
+    for tau in (0.0, 0.01, 1.0, 30.0, *([-1.0] if signed else [])):
+        expected = weights @ [each.kept(tau) for each in members]
+        assert mixture.kept(tau) == pytest.approx(expected, rel=3e-6)
+    assert [each.kept(1.0) for each in members] == [
+        Scales(wide, signed=signed).kept(1.0), Scales(single, signed=signed).kept(1.0)
+    ]  # fmt: skip
+
+
+def test_classes_of_views_zeros_of_either_sign_and_tiny_numbers() -> None:
+    values = torch.tensor([0.0, -0.0, 1e-40, 1.0, 2.0, 3.0])
+    population = Scales(values)
+    assert population.zero == pytest.approx(2 / 6, abs=1e-12)
+    assert population.kept(1e-30) == pytest.approx(3 / 6, abs=1e-6)
+    every_other = torch.linspace(0.1, 1.0, 101).double()[::2]
+    assert Scales(every_other).kept(0.3) == pytest.approx(
+        Scales(every_other.clone()).kept(0.3), rel=1e-12
+    )
+
+
 def test_one_threshold_couples_layers_and_one_each_does_not() -> None:
     a = np.abs(RNG.standard_normal(50_000))
     exact = 3.0 * np.abs(a * RNG.standard_normal(50_000))

@@ -141,6 +141,14 @@ def test_separate_finds_nothing_between_equals() -> None:
     assert separate(X, X + Q(1, 10**30)) is not None
 
 
+def test_separate_leaves_bound_symbols_alone() -> None:
+    bound = sp.Sum(L, (L, 1, 3))
+    assert separate(bound + L, L + 6) is None
+    assert separate(bound + L, L + 7) is not None
+    assert separate(sp.Derivative(X**3, X) + X, 3 * X**2 + X) is None
+    assert separate(sp.Derivative(X**3, X), 2 * X**2) is not None
+
+
 # ----------------------------------------------------------------------------- rewriting
 
 
