@@ -110,7 +110,7 @@ class Scales(Population):
         shares = np.concatenate([w * each.shares for w, each in zip(weights, members, strict=True)])
         codes = centres.view(np.int64) >> _BITS[torch.float64][1]
         codes -= codes.min()
-        total = np.bincount(codes, shares)
+        total = np.bincount(codes, shares).astype(np.float64)
         used = total > 0.0
         mixture._set(np.bincount(codes, shares * centres)[used] / total[used], total[used])
         mixture.largest = max(member.largest for member in members)

@@ -38,11 +38,11 @@ def _averaged(
 @lru_cache(maxsize=256)
 def reference(
     criterion: str, n: int, depth: int, density: float, batch: int, bins: int, dataset: str,
-    activation: str, which: str = "mixed", samples: int = 256,
+    activation: str, which: str = "mixed", samples: int = 256, replicates: int = 8,
 ) -> LatentLimit:  # fmt: skip
     """A limit averaged over residuals, with no network; ``which`` as in :func:`batch_of`."""
     graphon = _averaged(criterion, n, depth, density, batch, dataset, activation, which)
-    return graphon.solve(samples=samples, replicates=4, repeats=1, bins=bins, seed=1)
+    return graphon.solve(samples=samples, replicates=replicates, repeats=1, bins=bins, seed=1)
 
 
 Place = tuple[int, int, float, int, int, str, str]
@@ -57,7 +57,9 @@ def near_miss(criterion: str, miss: str, place: Place) -> list[Estimate]:
     n, depth, density, batch, bins, dataset, activation = place
     on = {"one input": (criterion, 1, "mixed"), "one class": (criterion, batch, "single")}
     name, size, which = on.get(miss, (miss, batch, "mixed"))
-    found = reference(name, n, depth, density, size, bins, dataset, activation, which)
+    found = reference(  # fewer replicates: there is one at each width, far from the masks
+        name, n, depth, density, size, bins, dataset, activation, which, replicates=4
+    )
     return [each.histogram for each in found.layers[1:-1]]
 
 
