@@ -77,7 +77,7 @@ class Scales(Population):
     """Scores ``|w| a``, or ``w a`` if ``signed``, for samples of ``a >= 0`` of any shape.
 
     The samples are kept as a histogram of 256 classes per octave, each standing at the mean of
-    its members, so that the kept share has a relative error below 1e-6 whatever their number.
+    its members, so that the kept share has a relative error below 2e-6 whatever their number.
     Raises ValueError for negative samples, NaN or infinity, or none at all.
     """
 

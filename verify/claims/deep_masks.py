@@ -40,6 +40,7 @@ CASES = {
 }
 """(hidden layers, density) in the quick profile."""
 FIRST = {"random": (20, 40), "magnitude": (20, 40), "snip": (36, 72)}
+"""Replicates of sorted histograms in the quick profile, where not those of GraSP, (30, 60)."""
 WHOLE_GRID = [[depth, density] for depth in (4, 5) for density in (0.3, 0.2, 0.1)]
 FULL: dict[str, Any] = {"dataset": "mnist5k", "batch": 128, "bins": 64}
 QUICK: dict[str, Any] = {"dataset": "digits", "batch": 32, "bins": 8}

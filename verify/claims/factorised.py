@@ -14,7 +14,7 @@ REPLICATES = {"quick": (14, 56), "full": (16, 128)}
 NARROW_FIRST = {"quick": (10, 2, 2, 1), "full": (1, 1, 1, 1)}
 """Replicates of narrow networks cost little, and the limit hangs on their noise."""
 OFFSET = {**REPLICATES, "quick": (22, 88)}
-"""For the conditional model, which costs as much in a narrow network as in a wide one."""
+"""For ReLU networks, with all widths alike: their offset is as random in wide ones."""
 DENSITY = 0.2
 # Block errors have terms of order n^(-1/2) (finite d) and n^(-1) (entries per block).
 GAMMA = (0.5, 1.0)

@@ -23,6 +23,8 @@ from verify.trials.networks import pruned_network
 
 WIDER = {**WIDTHS, "quick": (64, 128, 256, 512)}
 """For V of signed GraSP, whose second moments settle more slowly than its masks."""
+PATTERN = {"quick": (4, 1, 1, 1), "full": (1, 1, 1, 1)}
+"""Of replicates for what sorting does, in both checks, so that they share their masks."""
 
 
 def _moment_check(criterion: str, **more: Any) -> LimitCheck:
@@ -158,7 +160,7 @@ register(
                 settings=settings("magnitude"),
                 gamma=GAMMA,
                 replicates=REPLICATES,
-        allocation=NARROW_FIRST,
+                allocation=NARROW_FIRST,
             ),
         ),
         recorded=Verdict.REFUTED,
@@ -283,7 +285,7 @@ register(
                 settings={"density": DENSITY, "aspect": 2, "cells": 16},
                 gamma=(0.5, 1.0),
                 replicates={"quick": (40, 80), "full": (64, 256)},
-                allocation={"quick": (4, 1, 1, 1), "full": (1, 1, 1, 1)},
+                allocation=PATTERN,
             ),
             RateCheck(
                 "size of the pattern",
@@ -295,7 +297,7 @@ register(
                 mutants={"n^-1": -1.0, "n^-1/4": -0.25, "stays": 0.0},
                 settings={"density": DENSITY, "aspect": 2, "cells": 16},
                 replicates={"quick": (40, 80), "full": (64, 256)},
-                allocation={"quick": (4, 1, 1, 1), "full": (1, 1, 1, 1)},
+                allocation=PATTERN,
             ),
         ),
         recorded=Verdict.SUPPORTED,

@@ -7,13 +7,12 @@ from typing import Any
 from theory.reduction import exponent
 from verify.checks import DerivationCheck, LimitCheck, Reading
 from verify.claim import Claim, Verdict, register
+from verify.claims.tangent_kernel import NARROW_FIRST
 from verify.trials.kernels import density_exponent, graphon_network
 
 WIDTHS = {"quick": (64, 128, 256, 512), "full": (128, 256, 512, 1024)}
 DEEP_WIDTHS = {"quick": (48, 96, 192, 384), "full": (128, 256, 512, 1024)}
 REPLICATES = {"quick": (24, 192), "full": (24, 384)}
-NARROW_FIRST = {"quick": (4, 1, 1, 1), "full": (1, 1, 1, 1)}
-"""Replicates of narrow networks cost little, and the limit hangs on their noise."""
 GAMMA = (0.75, 1.25)
 HOMOGENEOUS = r"$\sigma(az) = a^k\sigma(z)$ for $a > 0$"
 RELU = {"relu": 1, "rectified_power": 2}

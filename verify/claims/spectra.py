@@ -6,7 +6,8 @@ from typing import Any
 
 from verify.checks import DerivationCheck, LimitCheck, Reading
 from verify.claim import Claim, Verdict, register
-from verify.claims.reductions import GAMMA, HOMOGENEOUS, NARROW_FIRST, REPLICATES, WIDTHS
+from verify.claims.reductions import GAMMA, HOMOGENEOUS, REPLICATES, WIDTHS
+from verify.claims.tangent_kernel import NARROW_FIRST
 from verify.trials.dynamics import (
     magnitude_law,
     magnitude_shift,
