@@ -7,6 +7,7 @@ pattern. Figures are made without pyplot, so that nothing stays open.
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,6 +54,8 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "graphonlimit",
     "image.cmap": MAPS["density"],
 }
+_TITLE = 58
+"""Characters of a title in a line, so that it ends before the next panel begins."""
 MUTANT_LINES = ((0, (1, 1.5)), (0, (4, 1.5)), (0, (4, 1.5, 1, 1.5)))
 
 
@@ -92,7 +95,7 @@ def default_figure(checks: Sequence[CheckOutcome]) -> Figure | None:
                 draw_enclosures(axes, panel)
             else:
                 draw_series(axes, panel[1])
-                axes.set_title(panel[0], loc="left")
+                axes.set_title(textwrap.fill(panel[0], _TITLE), loc="left")
         for axes in grid[len(panels) :]:
             axes.set_axis_off()
     return drawn
