@@ -215,8 +215,9 @@ def show_summary() -> Myst:
     rate = max(claim.error_rate for claim in registry)
     return Myst(
         f"Of {len(registry)} claims: {said}. Not as recorded: {surprises}. Near misses refuted: "
-        f"{refuted_share(mutants)}. For each claim the chance that sampling made any of its "
-        f"decisions wrong, over all checks, near misses and looks, is at most {rate:g}. "
+        f"{refuted_share(mutants)}. For each claim the chance that sampling lets it pass "
+        f"although one of its statements is false or a near miss of it true, and the chance that "
+        f"sampling overturns one that holds, are at most {rate:g} each, over all looks. "
         f"Statements of the two papers without a claim yet: "
         f"{sum(entry.is_open for entry in covered)} of {len(covered)}."
     )

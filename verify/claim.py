@@ -41,8 +41,9 @@ class Claim:
     checks: what decides it (`verify.checks`); recorded: the verdict the project stands by.
     explanation: what the verdict means, and what is not claimed.
     figure: ``figure(claim, outcome) -> matplotlib Figure``; None for the default plot.
-    error_rate: probability, over all its statistical checks, mutants and looks together, that
-    any of them is decided wrongly.
+    error_rate: bound on the probability that sampling gives a wrong verdict: that the claim passes
+    although one of its statements is false or one of its near misses true, and that a statement is
+    refuted, or a near miss supported, although none is (see `verify.decision`).
     """
 
     id: str

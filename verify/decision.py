@@ -6,10 +6,17 @@ treated as replicates, since they share a threshold.
 Error rates. Every decision rests on an interval that misses the true value with probability at
 most its level, and supports a value only if the whole interval lies within the margin, refutes it
 only if the interval lies wholly outside. So supporting a value that is off by the margin or more,
-and refuting one that is not, both need the interval to miss: both error rates are at most the
-level. A claim's error rate is split (Bonferroni) evenly over all intervals that may ever be looked
-at, one for each metric of each check at each planned look (`interval_level`). Several readings of
-one metric use the same interval, so they cost nothing extra.
+and refuting one that is not, both need the interval to miss.
+
+A claim passes only if every one of its statements is supported and every near miss refuted. If any
+of them should not be, that one has to slip through by itself, whatever the others do. So each may
+use the whole error rate of the claim, shared only by the looks at it: an intersection-union test
+(Berger 1982). A claim is overturned, on the other hand, by any statement that is refuted and
+spoilt by any near miss that is supported, so there the error rate is split (Bonferroni) over all
+intervals that may ever be looked at, one for each metric of each check at each planned look.
+`decision_levels` gives both levels and `decide_both` uses them. Several readings of one metric use
+the same intervals, so they cost nothing extra. Intervals that let a claim pass cover one by one,
+not jointly.
 
 The intervals are Student t with the degrees of freedom of the smallest sample. That is safe for any
 variances: with Z normal, Y_w = χ²_w/ν_w and λ_w the (unknown) shares of the variance, Pr[|T| ≤ t] =
@@ -34,6 +41,7 @@ from scipy import special
 from verify.outcome import Verdict
 
 Floats = NDArray[np.float64]
+Bounds = tuple[float, float]
 
 GAMMA_GRID = 33
 MIN_REPLICATES = 4
@@ -86,12 +94,25 @@ def summarise(replicates: Sequence[ArrayLike]) -> Samples:
     )
 
 
-def interval_level(error_rate: float, intervals: int) -> float:
-    """Level of each interval when `intervals` of them share `error_rate` (Bonferroni)."""
+class Levels(NamedTuple):
+    """Levels of a check's intervals: for what lets its claim pass, and for what overturns it."""
+
+    passing: float
+    overturning: float
+
+
+def decision_levels(error_rate: float, looks: int, intervals: int) -> Levels:
+    """Levels for a check with so many planned looks, in a claim with so many intervals in all.
+
+    intervals: metrics times looks, summed over the checks of the claim. Raises ValueError for an
+    error rate outside (0, 1), no look, or fewer intervals than looks.
+    """
     _require_level(error_rate, "error_rate")
-    if intervals < 1:
-        raise ValueError(f"intervals must be at least 1; got {intervals}")
-    return error_rate / intervals
+    if looks < 1 or intervals < looks:
+        raise ValueError(
+            f"looks must be at least 1, intervals at least looks; got {looks} and {intervals}"
+        )
+    return Levels(error_rate / looks, error_rate / intervals)
 
 
 def contrast_interval(coefficients: ArrayLike, samples: Samples, level: float) -> Interval:
@@ -260,6 +281,29 @@ def decide(
     if inside:
         return Verdict.SUPPORTED
     return Verdict.REFUTED if outside else Verdict.UNDECIDED
+
+
+def decide_both(
+    passing: Bounds,
+    overturning: Bounds,
+    predicted: float,
+    margin: float,
+    relation: str = "=",
+    *,
+    hoped: Verdict = Verdict.SUPPORTED,
+) -> tuple[Verdict, bool]:
+    """The verdict from the intervals of both levels, and whether it rests on the second one.
+
+    hoped: what lets the claim pass, SUPPORTED for a statement and REFUTED for a near miss. Only the
+    passing interval ever says that, and only the overturning one the opposite.
+    """
+    first = decide(*passing, predicted, margin, relation)
+    if first is hoped:
+        return hoped, False
+    second = decide(*overturning, predicted, margin, relation)
+    if second is hoped or second is Verdict.UNDECIDED:
+        return Verdict.UNDECIDED, first is not Verdict.UNDECIDED
+    return second, True
 
 
 def _misfit(samples: Samples, regressor: Floats) -> tuple[Floats, Floats]:

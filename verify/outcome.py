@@ -29,9 +29,9 @@ class Verdict(enum.StrEnum):
 class Evidence:
     """One number (or one derivation) that speaks for or against one reading.
 
-    `low` and `high` bound the measured quantity: rigorously if `kind` is certified, with the
-    claim's error rate if statistical. `predicted`, `measured`, `low`, `high` and `margin` are
-    None where they have no meaning (symbolic evidence). `settings` is JSON-able.
+    `low` and `high` bound the measured quantity: rigorously if `kind` is certified, each with the
+    claim's error rate or less if statistical. `predicted`, `measured`, `low`, `high` and `margin`
+    are None where they have no meaning (symbolic evidence). `settings` is JSON-able.
     """
 
     name: str

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from verify.checks.statistical import StatisticalCheck
 from verify.claim import Claim
-from verify.decision import interval_level
+from verify.decision import decision_levels
 from verify.environment import describe
 from verify.experiment import Experiment
 from verify.measured import Result
@@ -183,13 +183,18 @@ class _Run:
         statistical = [c for c in claim.checks if isinstance(c, StatisticalCheck)]
         try:
             intervals = sum(check.intervals(self.profile) for check in statistical)
-            level = interval_level(claim.error_rate, intervals) if intervals else 0.0
+            levels = {
+                check.name: decision_levels(
+                    claim.error_rate, len(check.looks(self.profile)), intervals
+                )
+                for check in statistical
+            }
         except ValueError as error:
             for state in self.states[number]:
                 self._finish(state, state.failed(str(error)), reporter)
             return
         for state in self.states[number]:
-            state.level = level
+            state.levels = levels.get(state.check.name)
             kind = ResolveTask if isinstance(state.check, StatisticalCheck) else CheckTask
             task = kind(claim.module, claim.id, state.index, self.profile)
             # Readings first, since trials wait for them; then proofs, whose length is unknown.
@@ -303,8 +308,9 @@ class _Run:
             return
         design = state.design
         assert design is not None
+        assert state.levels is not None
         results = [[self.results[key] for key in row] for row in state.keys]
-        outcome = state.check.judge(state.readings, design, results, state.level, self.profile)
+        outcome = state.check.judge(state.readings, design, results, state.levels, self.profile)
         outcome = replace(outcome, seconds=outcome.seconds + state.seconds)
         if outcome.decided or state.look + 1 == len(design.counts):
             self._finish(state, outcome, reporter)

@@ -7,6 +7,7 @@ from typing import Any
 
 from verify.checks.base import ResolvedReading
 from verify.checks.statistical import Design
+from verify.decision import Levels
 from verify.experiment import Experiment
 from verify.measured import Result
 from verify.outcome import CheckOutcome, Evidence, Verdict
@@ -20,7 +21,7 @@ class CheckState:
     claim: int
     index: int
     check: Any
-    level: float = 0.0
+    levels: Levels | None = None
     design: Design | None = None
     readings: tuple[ResolvedReading, ...] = ()
     look: int = 0

@@ -180,7 +180,7 @@ def test_rates_and_values_are_validated_too() -> None:
         value.validate()
 
 
-def test_the_error_rate_is_shared_by_metrics_and_looks() -> None:
+def test_intervals_are_counted_over_metrics_and_looks() -> None:
     check = limit(
         readings=(*READINGS, Reading("more", "noise", 1.0)),
         replicates={"quick": (8, 32), "full": 8},

@@ -16,9 +16,10 @@ from verify.decision import (
     Samples,
     contrast_interval,
     decide,
+    decide_both,
+    decision_levels,
     fit_limit,
     fit_rate,
-    interval_level,
     limit_coefficients,
     mean_interval,
     summarise,
@@ -56,7 +57,7 @@ def sequential_rule(data: list[Floats], predicted: float, margin: float) -> list
     verdicts = [Verdict.UNDECIDED] * EXPERIMENTS
     for count in (8, 16, 32):
         samples = summarise([values[:, :count] for values in data])
-        fit = fit_limit(WIDTHS, samples, (0.4, 1.2), interval_level(LEVEL, 3))
+        fit = fit_limit(WIDTHS, samples, (0.4, 1.2), decision_levels(LEVEL, 3, 3).passing)
         new = decisions(fit.interval.low, fit.interval.high, predicted, margin)
         verdicts = [b if a is Verdict.UNDECIDED else a for a, b in zip(verdicts, new, strict=True)]
     return verdicts
@@ -242,6 +243,68 @@ def test_the_two_sides_of_an_inequality_are_never_both_supported(
     assert (most is Verdict.UNDECIDED) == (low <= bound < high)
 
 
+METRICS, LOOKS = 8, (6, 12)
+CLAIM_LEVELS = decision_levels(LEVEL, len(LOOKS), METRICS * len(LOOKS))
+
+
+def claim_verdicts(means: Floats, levels: decision.Levels) -> list[Verdict]:
+    """What becomes of claims with one statement (0 up to 1) for each mean, looked at twice."""
+    rng = np.random.default_rng(17)
+    data = means[:, None] + rng.normal(size=(EXPERIMENTS, METRICS, max(LOOKS)))
+    found = np.full((EXPERIMENTS, METRICS), Verdict.UNDECIDED, dtype=object)
+    for count in LOOKS:
+        both = [mean_interval(data[..., :count], level) for level in levels]
+        for at in zip(*np.nonzero(found == Verdict.UNDECIDED), strict=True):
+            bounds = [(float(one.low[at]), float(one.high[at])) for one in both]
+            found[at], _ = decide_both(bounds[0], bounds[1], 0.0, 1.0)
+    refuted = (found == Verdict.REFUTED).any(axis=1)
+    supported = (found == Verdict.SUPPORTED).all(axis=1)
+    return [
+        Verdict.REFUTED if no else Verdict.SUPPORTED if yes else Verdict.UNDECIDED
+        for no, yes in zip(refuted, supported, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("false", [1, 3])
+def test_a_claim_with_a_false_part_passes_as_rarely_as_stated(false: int) -> None:
+    means = np.where(np.arange(METRICS) < false, 1.0001, 0.0)
+    passed = claim_verdicts(means, CLAIM_LEVELS).count(Verdict.SUPPORTED)
+    assert passed <= most_errors(LEVEL, EXPERIMENTS)
+
+
+def test_a_true_claim_is_overturned_as_rarely_as_stated() -> None:
+    means = np.full(METRICS, 0.9999)
+    wrong = claim_verdicts(means, CLAIM_LEVELS).count(Verdict.REFUTED)
+    assert wrong <= most_errors(LEVEL, EXPERIMENTS)
+    # The level that is enough for passing is not enough for this.
+    careless = decision.Levels(CLAIM_LEVELS.passing, CLAIM_LEVELS.passing)
+    assert claim_verdicts(means, careless).count(Verdict.REFUTED) > most_errors(LEVEL, EXPERIMENTS)
+
+
+@pytest.mark.parametrize(
+    ("passing", "overturning", "hoped", "verdict", "second"),
+    [
+        ((0.5, 0.8), (0.4, 1.2), Verdict.SUPPORTED, Verdict.SUPPORTED, False),
+        ((1.1, 1.8), (0.9, 2.0), Verdict.SUPPORTED, Verdict.UNDECIDED, True),
+        ((1.2, 1.8), (1.1, 2.0), Verdict.SUPPORTED, Verdict.REFUTED, True),
+        ((1.1, 1.8), (0.9, 2.0), Verdict.REFUTED, Verdict.REFUTED, False),
+        ((0.5, 0.8), (0.4, 1.2), Verdict.REFUTED, Verdict.UNDECIDED, True),
+        ((0.5, 0.8), (0.4, 0.9), Verdict.REFUTED, Verdict.SUPPORTED, True),
+        ((0.5, 1.2), (0.4, 1.3), Verdict.SUPPORTED, Verdict.UNDECIDED, False),
+        # An interval may be widened at one level only; the second one still cannot let it pass.
+        ((0.5, 1.2), (0.6, 0.9), Verdict.SUPPORTED, Verdict.UNDECIDED, False),
+    ],
+)
+def test_passing_and_overturning_have_intervals_of_their_own(
+    passing: tuple[float, float],
+    overturning: tuple[float, float],
+    hoped: Verdict,
+    verdict: Verdict,
+    second: bool,
+) -> None:
+    assert decide_both(passing, overturning, 0.0, 1.0, hoped=hoped) == (verdict, second)
+
+
 @pytest.mark.parametrize("interval", [(-np.inf, np.inf), (np.nan, 1.0), (0.0, np.nan), (2.0, 1.0)])
 def test_no_information_is_undecided(interval: tuple[float, float]) -> None:
     assert decide(*interval, 0.5, 0.1) is Verdict.UNDECIDED
@@ -260,8 +323,12 @@ def test_bad_input_is_refused() -> None:
         fit_limit([4, 2, 1], summarise([[1.0, 2.0]] * 3), 1.0, LEVEL)
     with pytest.raises(ValueError, match="level"):
         mean_interval([1.0, 2.0], 0.0)
-    with pytest.raises(ValueError, match="intervals"):
-        interval_level(0.1, 0)
+    with pytest.raises(ValueError, match="error_rate"):
+        decision_levels(1.0, 1, 1)
+    with pytest.raises(ValueError, match="looks must be at least 1"):
+        decision_levels(0.1, 0, 1)
+    with pytest.raises(ValueError, match="intervals at least looks"):
+        decision_levels(0.1, 3, 2)
 
 
 @given(

@@ -6,12 +6,12 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from verify.checks.base import ResolvedReading, every_profile, metric_value
-from verify.decision import Samples, decide, mean_interval, summarise
+from verify.decision import Levels, Samples, decide_both, mean_interval, summarise
 from verify.outcome import CheckOutcome, Evidence, Kind, Mutant, TrialResult, Verdict
 from verify.planning import Plan, looks
 from verify.profile import for_profile, is_per_profile
@@ -42,7 +42,7 @@ class Series:
     """What the default plot of one metric needs.
 
     kind: "limit", "rate" or "value". x: widths; mean, half_width: per width, with a 95 % interval.
-    estimate, low, high: of the limit, slope or value, at the claim's error rate. curve: fitted
+    estimate, low, high: of the limit, slope or value, at the level for passing. curve: fitted
     (x, y). references: (name, value, is a mutant) for each reading.
     """
 
@@ -69,6 +69,18 @@ class Estimate:
     curve: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
     details: Mapping[str, Any] | None = None
     note: str = ""
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Both ends of the interval."""
+        return self.low, self.high
+
+
+class Both(NamedTuple):
+    """The estimates of one metric at both levels (`verify.decision.Levels`)."""
+
+    passing: Estimate
+    overturning: Estimate
 
 
 class StatisticalCheck:
@@ -120,7 +132,7 @@ class StatisticalCheck:
         """Replicates that decide a true reading of this margin, from a pilot's statistics.
 
         pilot: means and variances of a few replicates at the widths of `profile`; level: of each
-        interval (`verify.decision.interval_level`). See `verify.planning` for the error kinds.
+        interval (`verify.decision.decision_levels`). See `verify.planning` for the error kinds.
         """
         raise NotImplementedError
 
@@ -150,7 +162,7 @@ class StatisticalCheck:
         return looks(start, budget)
 
     def intervals(self, profile: str) -> int:
-        """How many intervals may be looked at: metrics × looks. They share the error rate."""
+        """How many intervals may be looked at: metrics × looks."""
         return len(self.metrics()) * len(self.looks(profile))
 
     def judge(
@@ -158,20 +170,30 @@ class StatisticalCheck:
         readings: Sequence[ResolvedReading],
         design: Design,
         results: Sequence[Sequence[TrialResult]],
-        level: float,
+        levels: Levels,
         profile: str,
     ) -> CheckOutcome:
-        """Decide every reading from the trial results of each cell, at the given level."""
-        estimates = {
-            metric: self._estimate_metric(metric, design, results, level, profile)
+        """Decide every reading from the trial results of each cell, at the given levels."""
+        values = {
+            metric: [
+                np.array([metric_value(result.values, metric) for result in cell])
+                for cell in results
+            ]
             for metric in self.metrics()
+        }
+        estimates = {
+            metric: Both(
+                *(self._estimate_metric(replicates, design, level, profile) for level in levels)
+            )
+            for metric, replicates in values.items()
         }
         evidence, mutants = [], []
         for reading in readings:
-            estimate, values = estimates[reading.metric]
-            item = self._evidence(reading, estimate, design, results)
+            item, against = self._evidence(reading, estimates[reading.metric], design, results)
             if item.verdict is Verdict.UNDECIDED and not item.note:
-                item = replace(item, note=self._outlook(item, values, level, profile))
+                level = levels.overturning if against else levels.passing
+                note = self._outlook(item, values[reading.metric], level, profile)
+                item = replace(item, note=note)
             elif not item.note:
                 item = replace(item, note=self.note)
             if reading.mutant:
@@ -187,40 +209,40 @@ class StatisticalCheck:
             seconds=math.fsum(result.seconds for result in trials),
             trials=trials,
             series=tuple(
-                self._series(metric, *estimates[metric], readings, design, profile)
+                self._series(
+                    metric, estimates[metric].passing, values[metric], readings, design, profile
+                )
                 for metric in self.metrics()
             ),
         )
 
     def _estimate_metric(
-        self,
-        metric: str,
-        design: Design,
-        results: Sequence[Sequence[TrialResult]],
-        level: float,
-        profile: str,
-    ) -> tuple[Estimate, list[np.ndarray]]:
-        values = [
-            np.array([metric_value(result.values, metric) for result in cell]) for cell in results
-        ]
+        self, values: Sequence[np.ndarray], design: Design, level: float, profile: str
+    ) -> Estimate:
         samples = summarise(values)
         if not samples.has_spread:
-            middle = float(samples.mean[-1])
-            return Estimate(middle, -math.inf, math.inf, note=NO_SPREAD), values
-        return self.estimate(design.positions, samples, level, profile), values
+            return Estimate(float(samples.mean[-1]), -math.inf, math.inf, note=NO_SPREAD)
+        return self.estimate(design.positions, samples, level, profile)
 
     def _evidence(
         self,
         reading: ResolvedReading,
-        estimate: Estimate,
+        both: Both,
         design: Design,
         results: Sequence[Sequence[TrialResult]],
-    ) -> Evidence:
-        verdict = decide(
-            estimate.low, estimate.high, reading.predicted, reading.margin, reading.relation
+    ) -> tuple[Evidence, bool]:
+        """The evidence, and whether it rests on the interval that overturns a claim."""
+        verdict, overturning = decide_both(
+            both.passing.bounds,
+            both.overturning.bounds,
+            reading.predicted,
+            reading.margin,
+            reading.relation,
+            hoped=Verdict.REFUTED if reading.mutant else Verdict.SUPPORTED,
         )
+        estimate = both.overturning if overturning else both.passing
         counts = [len(cell) for cell in results]
-        return Evidence(
+        evidence = Evidence(
             name=f"{self.name}: {reading.name}",
             kind="statistical",
             verdict=verdict,
@@ -241,6 +263,7 @@ class StatisticalCheck:
             relation=reading.relation,
             note=estimate.note,
         )
+        return evidence, overturning
 
     def _outlook(self, item: Evidence, values: list[np.ndarray], level: float, profile: str) -> str:
         """How many replicates would decide an undecided reading, going by those there are."""
