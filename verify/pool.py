@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from typing import Protocol
 
-from verify.worker import Done, Task, one_thread, perform, start_worker, thread_variables
+from verify.worker import Done, Task, one_thread, perform, process_variables, start_worker
 
 DIED = "a worker process died (out of memory?) during this task"
 
@@ -85,7 +85,7 @@ class _Workers:
         self._under_way: dict[Future[Done], tuple[Hashable, Task]] = {}
         self._lost: deque[tuple[Hashable, Task]] = deque()
         self._stack = ExitStack()
-        self._stack.enter_context(thread_variables())  # for as long as processes may be started
+        self._stack.enter_context(process_variables())  # for as long as processes may be started
         self._executor = self._start()
 
     def _start(self) -> ProcessPoolExecutor:

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from verify import graph, markup, plots, report, runner
+from verify import graph, markup, plots, plots_checks, report, runner
+from verify.checks import Certified, CertifiedCheck, statistical
 from verify.measured import Series
-from verify.outcome import StepRecord
+from verify.outcome import CheckOutcome, StepRecord
 from verify.plots_experiments import Curves, images_over_curves
 from verify.runner import Run
 
@@ -156,14 +157,72 @@ def test_a_claim_is_settled_only_if_all_it_builds_on_is(found: Run) -> None:
     assert graph.svg(found.claims[:2], spoiled).count(" unsettled") == 2
 
 
-def test_default_figures_have_a_panel_for_each_metric(found: Run) -> None:
+def test_default_figures_have_a_panel_for_each_check(found: Run) -> None:
     by_id = {claim.id: (claim, o) for claim, o in zip(found.claims, found.outcomes, strict=True)}
-    for name, panels in (("demo-limit", 1), ("demo-value", 2), ("demo-certified", 1)):
+    for name, panels in (("demo-limit", 1), ("demo-value", 1), ("demo-certified", 1)):
         drawn = plots.figure(*by_id[name])
         assert drawn is not None
         assert len([axes for axes in drawn.axes if axes.axison]) == panels
         assert plots.to_svg(drawn).startswith(b"<?xml")
     assert plots.figure(*by_id["demo-failing"]) is None
+
+
+def measured(
+    kind: str, metric: str, middle: float, *references: tuple[str, float, bool]
+) -> statistical.Series:
+    """A series about a number."""
+    x = (1.0, 2.0, 4.0)
+    ends = middle - 0.01, middle + 0.01
+    return statistical.Series(
+        kind, metric, "n", x, (middle,) * 3, (0.02,) * 3, middle, *ends, (x, (middle,) * 3),
+        references,
+    )  # fmt: skip
+
+
+TRUE = measured("limit", "error", 0.0, ("the law", 0.0, False), ("a miss", 0.2, True))
+FALSE = measured("limit", "other", 1.0, ("the other law", 0.0, True))
+
+
+def test_metrics_share_a_panel_where_each_can_be_seen() -> None:
+    def panels(*series: statistical.Series) -> list[str]:
+        check = CheckOutcome("check", "statistical", (), series=series)
+        drawn = plots_checks.default_figure([check])
+        assert drawn is not None
+        return [axes.get_title(loc="left") for axes in drawn.axes if axes.axison]
+
+    assert panels(TRUE, FALSE) == ["check"]
+    far = measured("limit", "far", 1e3, ("a far one", 1e3, False))
+    assert panels(TRUE, far) == ["check: the law", "check: a far one"]
+    rates = [replace(one, kind="rate") for one in (TRUE, FALSE)]
+    assert panels(*rates) == ["check: the law", "check: the other law"]
+    assert plots_checks.default_figure([CheckOutcome("none", "statistical", ())]) is None
+
+
+def test_what_is_claimed_is_green_and_misses_are_red() -> None:
+    axes = Figure().subplots()
+    plots_checks.draw_series(axes, (TRUE, FALSE))
+    _, labels = axes.get_legend_handles_labels()
+    assert labels == [
+        "claimed: 0", "a miss: 0.2", "the law: [-0.01, 0.01]", "the other law: [0.99, 1.01]",
+    ]  # fmt: skip
+    across = {line.get_label(): line.get_color() for line in axes.get_lines()}
+    assert across["claimed: 0"] == plots.GREEN
+    assert across["a miss: 0.2"] == plots.RED
+    axes = Figure().subplots()
+    plots_checks.draw_series(axes, [replace(one, kind="value") for one in (TRUE, FALSE)])
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["the law", "the other law"]
+    assert axes.get_legend_handles_labels()[1] == ["claimed", "near miss"]
+    with pytest.raises(ValueError, match="one kind"):
+        plots_checks.draw_series(axes, (TRUE, replace(FALSE, kind="rate")))
+
+
+def test_many_enclosures_go_without_names() -> None:
+    for count, named in ((3, True), (60, False)):
+        rows = [Certified(f"row {k}", 0.0, -0.1, 0.1 + k, margin=99.0) for k in range(count)]
+        axes = Figure().subplots()
+        found = CertifiedCheck("c", lambda rows=rows: rows, {"off": lambda row: 9.0}).run("quick")
+        plots_checks.draw_enclosures(axes, found)
+        assert bool(axes.get_yticklabels()) is named
 
 
 def test_equal_figures_are_equal_bytes(found: Run) -> None:

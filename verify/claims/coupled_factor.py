@@ -131,7 +131,7 @@ register(
                             mutant=True),
                 ),
                 margin={"quick": 0.45 * ROOT, "full": 0.25 * ROOT},
-                replicates={"quick": (12, 96), "full": (16, 64)},
+                replicates={"quick": (14, 56), "full": (16, 64)},
             ),
         ),
         recorded=Verdict.SUPPORTED,

@@ -214,7 +214,8 @@ def _sorted_check(
         margin=margin,
         settings={profile: {**CASE, **images, "bins": 16} for profile, images in IMAGES.items()},
         gamma=GAMMA,
-        replicates={"quick": (16, 32), "full": (6, 24)},
+        replicates={"quick": (12, 48), "full": (6, 24)},
+        allocation={"quick": (3, 1, 1, 1), "full": (1, 1, 1, 1)},
     )
 
 
@@ -326,7 +327,7 @@ def _synflow(name: str, density: float, readings: tuple[Reading, ...]) -> LimitC
             "full": {"depth": 4, "density": density, "rounds": 100, "dataset": "mnist5k"},
         },
         gamma=GAMMA,
-        replicates={"quick": (10, 40), "full": (6, 24)},
+        replicates={"quick": (7, 56), "full": (6, 24)},
         nonnegative=True,
     )
 

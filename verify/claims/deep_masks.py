@@ -39,8 +39,8 @@ CASES = {
     "grasp-signed": [[4, 0.1]],
 }
 """(hidden layers, density) in the quick profile."""
-FIRST = {"random": (20, 40), "magnitude": (20, 40), "snip": (36, 72)}
-"""Replicates of sorted histograms in the quick profile, where not those of GraSP, (30, 60)."""
+FIRST = {"random": (14, 56), "magnitude": (14, 56), "snip": (28, 112)}
+"""Replicates of sorted histograms in the quick profile, where not those of GraSP, (30, 120)."""
 WHOLE_GRID = [[depth, density] for depth in (4, 5) for density in (0.3, 0.2, 0.1)]
 FULL: dict[str, Any] = {"dataset": "mnist5k", "batch": 128, "bins": 64}
 QUICK: dict[str, Any] = {"dataset": "digits", "batch": 32, "bins": 8}
@@ -139,7 +139,8 @@ def _cuts(criterion: str) -> list[RateCheck | LimitCheck]:
     common: dict[str, Any] = {
         "widths": LIGHTER,
         "settings": _settings(criterion, "bins"),
-        "replicates": {"quick": (12, 36) if constant else (18, 36), "full": (8, 32)},
+        "replicates": {"quick": (10, 40), "full": (8, 32)},
+        "allocation": {"quick": (4, 1, 1, 1), "full": (1, 1, 1, 1)},
     }
     found: list[RateCheck | LimitCheck] = [
         RateCheck(f"edges, {end} end", deep_cut, metric=end, exponent=-0.5, margin=0.12,
@@ -169,9 +170,9 @@ def _histograms(criterion: str) -> list[RateCheck | LimitCheck]:
     common: dict[str, Any] = {
         "widths": WIDER if criterion.startswith("grasp") else WIDTHS,
         "settings": _settings(criterion, widest=LAST),
-        "replicates": {"quick": FIRST.get(criterion, (30, 60)), "full": (8, 32)},
+        "replicates": {"quick": FIRST.get(criterion, (30, 120)), "full": (8, 32)},
         "allocation": {
-            "quick": (1, 1, 2, 2) if criterion == "snip" else (1,) * 4,
+            "quick": (1, 1, 1, 2) if criterion == "snip" else (1,) * 4,
             "full": (1,) * 4,
         },
     }

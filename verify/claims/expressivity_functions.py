@@ -48,7 +48,7 @@ def _product_check(name: str, trial: Trial, widths: Any, settings: dict[str, Any
 
 def _average_checks(criterion: str, density: float, widths: Any) -> tuple[Any, ...]:
     settings = {"criterion": criterion, "density": density}
-    replicates = {"quick": (16, 128), "full": (32, 256)}
+    replicates = {"quick": (45, 180), "full": (32, 256)}
     return (
         RateCheck(
             "rate of Monte Carlo weights",
@@ -168,7 +168,7 @@ register(
                 margin=lambda: 0.22 * _inverse_chance(),
                 settings={"criterion": "snip", "density": 0.2},
                 gamma=FLOOR_GAMMA,
-                replicates={"quick": (16, 128), "full": (32, 256)},
+                replicates={"quick": (45, 180), "full": (32, 256)},
             ),
             _product_check(
                 "|xy| through drawn masks", trials.absolute_product, CORE_WIDTHS,

@@ -13,8 +13,8 @@ WIDTHS = {"quick": (48, 96, 192, 384), "full": (128, 256, 512, 1024)}
 REPLICATES = {"quick": (14, 56), "full": (16, 128)}
 NARROW_FIRST = {"quick": (10, 2, 2, 1), "full": (1, 1, 1, 1)}
 """Replicates of narrow networks cost little, and the limit hangs on their noise."""
-OFFSET = {**REPLICATES, "quick": (22, 88)}
-"""For ReLU networks, with all widths alike: their offset is as random in wide ones."""
+OFFSET_ALLOCATION = {"quick": (4, 1, 1, 1), "full": (1, 1, 1, 1)}
+"""For ReLU networks, whose offset is random in wide ones too."""
 DENSITY = 0.2
 # Block errors have terms of order n^(-1/2) (finite d) and n^(-1) (entries per block).
 GAMMA = (0.5, 1.0)
@@ -177,8 +177,7 @@ register(
                 margin_from=("other_tail", *WRONG_ANYWAY),
                 activation="relu",
                 intercept=1.0,
-                allocation=(1, 1, 1, 1),
-                replicates=OFFSET,
+                allocation=OFFSET_ALLOCATION,
             ),
         ),
         recorded=Verdict.REFUTED,
@@ -214,7 +213,8 @@ register(
                 margin=mask_margin("snip", DENSITY, "other_tail", "flat_column"),
                 settings=settings("snip", "relu", intercept=1.0),
                 gamma=GAMMA,
-                replicates=OFFSET,
+                replicates=REPLICATES,
+                allocation=OFFSET_ALLOCATION,
                 nonnegative=True,
             ),
         ),

@@ -23,8 +23,8 @@ from verify.outcome import CheckOutcome, Outcome
 from verify.trials.networks import FIGURE_GRID, pruned_network, rms
 
 WIDTHS = {"quick": (48, 96, 192, 384), "full": (250, 500, 1000, 2000, 4000)}
-REPLICATES = {"quick": (14, 56), "full": (100, 100)}
-NARROW_FIRST = {"quick": (10, 2, 2, 1), "full": (1,) * 5}
+REPLICATES = {"quick": (8, 32), "full": (100, 100)}
+NARROW_FIRST = {"quick": (3, 1, 1, 1), "full": (1,) * 5}
 ODD = ("tanh", "erf", "sigmoid")
 CURVED = ("relu", "gelu")
 

@@ -240,7 +240,7 @@ register(
                 margin=0.2,
                 settings={"criterion": "magnitude", "density": 0.05},
                 gamma=(0.5, 1.0),
-                replicates={"quick": (14, 56), "full": (10, 80)},
+                replicates={"quick": (9, 72), "full": (10, 80)},
                 nonnegative=True,
             ),
         ),

@@ -302,7 +302,7 @@ for _criterion, _margin in (("magnitude", 0.12), ("snip", 0.15)):
                     margin=_margin,
                     settings={"criterion": _criterion, "density": 0.2},
                     gamma=(0.75, 1.25),
-                    replicates={"quick": (16, 128), "full": (16, 128)},
+                    replicates={"quick": (20, 160), "full": (16, 128)},
                 ),
             ),
             recorded=Verdict.SUPPORTED,

@@ -155,7 +155,7 @@ def _teacher(density: float, readings: Any) -> ValueCheck:
         teacher_paths,
         settings={"d": 200, "density": density},
         readings=tuple(readings),
-        replicates={"quick": (20, 160), "full": (48, 384)},
+        replicates={"quick": (15, 120), "full": (48, 384)},
     )
 
 

@@ -20,7 +20,7 @@ SETTINGS = {
         "dataset": "mnist5k",
     },
 }
-REPLICATES = {"quick": (32, 96), "full": (16, 48)}
+REPLICATES = {"quick": (26, 104), "full": (16, 48)}
 ITEM = "what moves the top-5 energy"
 HYPOTHESES = (
     r"3 hidden ReLU layers, one output, squared loss, digits, $\rho = 0.1$ over all layers",

@@ -20,7 +20,7 @@ from verify.trials.masks import latent_gap, mask_cut, tau_off_distance
 DENSITY = 0.2
 WIDTHS = {"quick": (50, 100, 200, 400), "full": (128, 256, 512, 1024, 2048)}
 LATENT_WIDTHS = (30, 150, 750, 3750)
-REPLICATES = {"quick": (12, 192), "full": (16, 256)}
+REPLICATES = {"quick": (9, 144), "full": (16, 256)}
 LATENT_DESIGN: dict[str, Any] = {
     "replicates": {"quick": (96, 192), "full": (16, 256)},
     "allocation": {"quick": (4, 1, 1, 1), "full": (1, 1, 1, 1)},
@@ -262,11 +262,15 @@ for _example, _slug, _what in (
         )
     )  # fmt: skip
 
-for _slug, _trial, _widths, _title, _statement in (
+for _slug, _trial, _widths, _design, _title, _statement in (
     (
         "uniqueness",
         examples.gap_at_threshold,
         (20, 80, 320, 1280),
+        {
+            "replicates": {"quick": (136, 544), "full": (32, 512)},
+            "allocation": {"quick": (10, 2, 2, 1), "full": (1, 1, 1, 1)},
+        },
         "Uniqueness of the threshold is not needed",
         r"If the score has a gap at its $(1-\rho)$-quantile every $\tau$ in the gap solves the "
         r"density equation, yet all give the same $P$ almost everywhere, and masks converge to it.",
@@ -275,6 +279,7 @@ for _slug, _trial, _widths, _title, _statement in (
         "boundedness",
         examples.unbounded_profile,
         (50, 100, 200, 400),
+        {"replicates": {"quick": (9, 144), "full": (32, 512)}},
         "Boundedness of the row profile is not needed",
         r"With $r(u) = (1-u)^{-1/2}$, which has no bound, masks converge to $P$ all the same.",
     ),
@@ -297,7 +302,7 @@ for _slug, _trial, _widths, _title, _statement in (
                     exponent=-0.5,
                     margin=0.12,
                     mutants=RATE_MUTANTS,
-                    replicates={"quick": (16, 256), "full": (32, 512)},
+                    **_design,
                 ),
             ),
             recorded=Verdict.SUPPORTED,
