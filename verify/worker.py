@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from typing import Any
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-# glibc gives large arrays back to the system at once and gets them anew, page by page, for the
-# next one: 7 % of a trial's time. These thresholds let a process keep what it has.
+# glibc gives the memory of large arrays back to the system and gets it anew, page by page, for the
+# next ones. These let a process keep it; the first is the largest that every glibc takes.
 MEMORY_VARIABLES = {
-    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
 }
 
