@@ -20,7 +20,7 @@ from verify.experiment import Experiment
 from verify.experiments import figure_1
 from verify.measured import Result
 from verify.trials import deep_figures, deep_limits, deep_masks
-from verify.trials.deep_near import NEAR, nearest
+from verify.trials.deep_near import NEAR, near_miss, nearest, reference
 from verify.trials.deep_networks import (
     batch_of,
     misread,
@@ -79,10 +79,19 @@ def test_the_own_limit_is_nearer_than_its_near_misses() -> None:
         assert found["density_gap"] < 0.4 * min(found["density_uniform"], found["density_ends"])
 
 
-def test_the_unit_is_the_nearest_near_miss() -> None:
+@pytest.mark.parametrize("criterion", ["snip", "grasp"])
+def test_the_unit_is_the_nearest_near_miss(criterion: str) -> None:
     place = (256, 4, 0.2, 32, 8, "digits", "relu")
-    assert nearest("snip", place) == pytest.approx(0.0072, rel=0.5)  # one class, from latents alone
-    assert nearest("grasp", place) < nearest("snip", place)
+    truth = [each.histogram for each in reference(criterion, *place).layers[1:-1]]
+    squares = {}
+    for miss in NEAR[criterion]:
+        squares[miss] = np.mean([
+            np.mean((mine.value - other.value) ** 2 - mine.error**2 - other.error**2)
+            for mine, other in zip(truth, near_miss(criterion, miss, place), strict=True)
+        ])  # fmt: skip
+    assert nearest(criterion, place) == pytest.approx(min(squares.values()), rel=1e-6)
+    assert min(squares.values()) > 0.0
+    assert min(squares, key=lambda miss: squares[miss]) == "one class"
 
 
 def test_a_constant_twenty_per_cent_off_is_told_from_the_density() -> None:
