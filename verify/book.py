@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from verify import claims, experiments, graph, ledger, plots, runner
+from verify import claims, experiments, graph, ledger, plots, plots_checks, runner
 from verify.checks.derivation import DerivationCheck
 from verify.environment import describe
 from verify.files import write_atomically
@@ -103,7 +103,7 @@ def show_claim(claim_id: str, figure: bool = True) -> None:
     claim = claims.load().get(claim_id)
     display(claim_text(claim, found))
     # A check that an error stopped may have left nothing to draw; the text says what happened.
-    drawn = plots.figure(claim, found) if figure and not found.errors else None
+    drawn = plots_checks.figure(claim, found) if figure and not found.errors else None
     if drawn is not None:
         show_figure(drawn)
 

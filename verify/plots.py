@@ -19,9 +19,6 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure, FigureBase
 from numpy.typing import ArrayLike
 
-from verify.claim import Claim
-from verify.outcome import Outcome
-
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY = (
     "#0072B2",
     "#E69F00",
@@ -58,17 +55,6 @@ def style() -> Iterator[None]:
     """The project's style, for anything drawn inside the block."""
     with mpl.rc_context(STYLE):
         yield
-
-
-def figure(claim: Claim, outcome: Outcome) -> Figure | None:
-    """The claim's own figure, or the default one; None if there is nothing to draw."""
-    from verify.plots_checks import default_figure
-
-    with style():
-        if claim.figure is not None:
-            drawn: Figure = claim.figure(claim, outcome)
-            return drawn
-        return default_figure(outcome.checks)
 
 
 @dataclass(frozen=True)

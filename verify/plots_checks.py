@@ -1,4 +1,4 @@
-"""The default figure of a claim: a panel for each check, green for what is claimed, red for misses.
+"""The figure of a claim, by default a panel for each check: green what is claimed, red near misses.
 
 A check's metrics share its panel where each of them can still be seen there.
 """
@@ -14,7 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from verify.checks.statistical import Series
-from verify.outcome import CheckOutcome
+from verify.claim import Claim
+from verify.outcome import CheckOutcome, Outcome
 from verify.plots import BLUE, GREEN, PURPLE, RED, SKY, style
 
 STATED = (BLUE, PURPLE, SKY)
@@ -25,12 +26,22 @@ _TITLE = 58
 _ROW = 30
 """Characters of a row's name in a line."""
 _LEGEND = 44
+"""Characters of a legend in a line."""
 _NAMED = 24
 """Rows that have names; more cannot be read."""
 _VISIBLE = 0.04
 """A metric whose values fill less than this share of a panel's axis gets a panel of its own."""
 
 Group = tuple[str, tuple[Series, ...]]
+
+
+def figure(claim: Claim, outcome: Outcome) -> Figure | None:
+    """The claim's own figure, or the default one; None if there is nothing to draw."""
+    with style():
+        if claim.figure is not None:
+            drawn: Figure = claim.figure(claim, outcome)
+            return drawn
+        return default_figure(outcome.checks)
 
 
 def default_figure(checks: Sequence[CheckOutcome]) -> Figure | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from verify import graph, ledger, markup, plots
+from verify import graph, ledger, markup, plots, plots_checks
 from verify.claim import Claim
 from verify.claim import registered_in as claim_in
 from verify.experiment import Experiment
@@ -117,7 +117,7 @@ def render(run: Run, registry: Iterable[Claim] | None = None) -> str:
 
 def section(claim: Claim, outcome: Outcome, drawn: Drawing | None = None) -> Section:
     """Texts as HTML and the figure as a data address: `drawn`, or made here."""
-    drawn = drawing(lambda: plots.figure(claim, outcome)) if drawn is None else drawn
+    drawn = drawing(lambda: plots_checks.figure(claim, outcome)) if drawn is None else drawn
     return Section(
         claim=claim,
         outcome=outcome,
@@ -151,7 +151,7 @@ def drawing_in(module: str, name: str, found: Outcome | Result) -> Drawing:
         experiment = experiment_in(module, name)
         return drawing(lambda: experiment.figure(found))
     claim = claim_in(module, name)
-    return drawing(lambda: plots.figure(claim, found))
+    return drawing(lambda: plots_checks.figure(claim, found))
 
 
 def data_address(drawn: plots.Figure) -> str:

@@ -104,7 +104,7 @@ def test_a_claim_that_an_error_stopped_has_no_figure(
 ) -> None:
     shown: list[object] = []
     monkeypatch.setattr("IPython.display.display", shown.append)
-    monkeypatch.setattr(book.plots, "figure", lambda *_: pytest.fail("nothing to draw"))
+    monkeypatch.setattr(book.plots_checks, "figure", lambda *_: pytest.fail("nothing to draw"))
     (found,) = book.outcomes(["pi-is-pi"])
     stopped = replace(found, checks=(replace(found.checks[0], error="no trial"),))
     monkeypatch.setitem(book._known, "pi-is-pi", stopped)

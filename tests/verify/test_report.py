@@ -160,11 +160,11 @@ def test_a_claim_is_settled_only_if_all_it_builds_on_is(found: Run) -> None:
 def test_default_figures_have_a_panel_for_each_check(found: Run) -> None:
     by_id = {claim.id: (claim, o) for claim, o in zip(found.claims, found.outcomes, strict=True)}
     for name, panels in (("demo-limit", 1), ("demo-value", 1), ("demo-certified", 1)):
-        drawn = plots.figure(*by_id[name])
+        drawn = plots_checks.figure(*by_id[name])
         assert drawn is not None
         assert len([axes for axes in drawn.axes if axes.axison]) == panels
         assert plots.to_svg(drawn).startswith(b"<?xml")
-    assert plots.figure(*by_id["demo-failing"]) is None
+    assert plots_checks.figure(*by_id["demo-failing"]) is None
 
 
 def measured(
@@ -226,7 +226,7 @@ def test_many_enclosures_go_without_names() -> None:
 
 
 def test_equal_figures_are_equal_bytes(found: Run) -> None:
-    one, other = (plots.figure(found.claims[0], found.outcomes[0]) for _ in range(2))
+    one, other = (plots_checks.figure(found.claims[0], found.outcomes[0]) for _ in range(2))
     assert one is not None
     assert other is not None
     assert plots.to_svg(one) == plots.to_svg(other)

@@ -360,6 +360,20 @@ def test_processes_of_a_pool_are_started_with_one_thread_each(monkeypatch: pytes
     assert name not in os.environ
 
 
+def test_child_processes_keep_memory_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from verify.worker import MEMORY_VARIABLES, process_variables
+
+    (ours, value), (theirs, _) = MEMORY_VARIABLES.items()
+    monkeypatch.delenv(ours, raising=False)
+    monkeypatch.setenv(theirs, "7")
+    with process_variables():
+        assert (os.environ[ours], os.environ[theirs]) == (value, "7")
+    assert ours not in os.environ
+    assert os.environ[theirs] == "7"
+
+
 def test_a_worker_can_start_with_a_claim_of_any_module():
     """Claim modules depend on earlier ones; a fresh process must not import one of them alone."""
     from verify import claims

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from verify.checks.base import ResolvedReading, every_profile, metric_value
-from verify.decision import Levels, Samples, decide_both, mean_interval, summarise
+from verify.decision import Bounds, Levels, Samples, decide_both, mean_interval, summarise
 from verify.outcome import CheckOutcome, Evidence, Kind, Mutant, TrialResult, Verdict
 from verify.planning import Plan, looks
 from verify.profile import for_profile, is_per_profile
@@ -71,7 +71,7 @@ class Estimate:
     note: str = ""
 
     @property
-    def bounds(self) -> tuple[float, float]:
+    def bounds(self) -> Bounds:
         """Both ends of the interval."""
         return self.low, self.high
 

@@ -63,7 +63,8 @@ def others(*readings: Reading, **fixed: Any) -> ValueCheck:
     """Whether it is one of the kernels that leave something out; all are solved."""
     return ValueCheck(
         "beside other kernels", pruned_network, settings=settings(**fixed),
-        readings=(COUPLED, *readings), margin=APART, replicates=(10, 40),
+        readings=(COUPLED, *readings), margin=APART,
+        replicates={"quick": (10, 40), "full": (14, 28)},
     )  # fmt: skip
 
 

@@ -204,7 +204,7 @@ register(
                 settings={"density": DENSITY},
                 gamma=GAMMA,
                 replicates={"quick": (14, 56), "full": (16, 128)},
-                allocation=(8, 2, 2, 1),
+                allocation={"quick": (8, 2, 2, 1), "full": (4, 2, 1, 1)},
             )
             for k in (2, 3)
         ),

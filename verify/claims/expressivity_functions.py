@@ -21,6 +21,8 @@ GAMMA = (1.0, 2.0)
 """Of errors of least squares: at least the 1/m of Monte Carlo weights, often twice its power."""
 FLOOR_GAMMA = (0.75, 1.25)
 REPLICATES = {"quick": (12, 96), "full": (16, 192)}
+AVERAGED = {"quick": (45, 180), "full": (32, 256)}
+"""For mean errors of Monte Carlo weights, whose checks share their networks."""
 CORE_WIDTHS = {"quick": (60, 120, 240, 480), "full": (120, 240, 480, 960, 1920)}
 DENSE_WIDTHS = {"quick": (20, 40, 80, 160), "full": (40, 80, 160, 320, 640)}
 LEFT = 0.1
@@ -48,7 +50,6 @@ def _product_check(name: str, trial: Trial, widths: Any, settings: dict[str, Any
 
 def _average_checks(criterion: str, density: float, widths: Any) -> tuple[Any, ...]:
     settings = {"criterion": criterion, "density": density}
-    replicates = {"quick": (45, 180), "full": (32, 256)}
     return (
         RateCheck(
             "rate of Monte Carlo weights",
@@ -59,7 +60,7 @@ def _average_checks(criterion: str, density: float, widths: Any) -> tuple[Any, .
             margin=0.2,
             mutants={"n^-1/2": -0.5, "n^-3/2": -1.5, "n^-2": -2.0},
             settings=settings,
-            replicates=replicates,
+            replicates=AVERAGED,
         ),
         LimitCheck(
             "error times neurons, over C",
@@ -74,7 +75,7 @@ def _average_checks(criterion: str, density: float, widths: Any) -> tuple[Any, .
             margin=0.22,
             settings=settings,
             gamma=FLOOR_GAMMA,
-            replicates=replicates,
+            replicates=AVERAGED,
         ),
     )
 
@@ -168,7 +169,7 @@ register(
                 margin=lambda: 0.22 * _inverse_chance(),
                 settings={"criterion": "snip", "density": 0.2},
                 gamma=FLOOR_GAMMA,
-                replicates={"quick": (45, 180), "full": (32, 256)},
+                replicates=AVERAGED,
             ),
             _product_check(
                 "|xy| through drawn masks", trials.absolute_product, CORE_WIDTHS,

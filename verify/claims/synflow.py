@@ -20,6 +20,11 @@ WIDE = {"quick": (96, 192, 384, 768), "full": (128, 256, 512, 1024, 2048)}
 DEEP = {"quick": (40, 80, 160, 320), "full": (96, 192, 384, 768)}
 NARROW_FIRST = {"quick": (4, 1, 1, 1), "full": (8, 4, 2, 1, 1)}
 """Replicates of narrow networks cost little, and the limit hangs on their noise."""
+DEATHS: dict[str, Any] = {
+    "replicates": (12, 48),
+    "allocation": {"quick": (4, 1, 1, 1), "full": (5, 2, 1, 1)},
+}
+"""Of the claims about three hidden layers, so that they share their networks."""
 SLOWLY = (
     "Deaths are found in networks whose inputs, hidden layers and outputs have n units each, cut "
     "with a number of rounds that grows like the square root of n: fewer rounds overtake the "
@@ -212,7 +217,7 @@ def _living(law: str) -> LimitCheck:
         margin=0.045,
         settings=_ONSET if law == "gaussian" else {**_ONSET, "law": law, "density": 0.3},
         gamma=0.25,
-        replicates={"quick": (12, 48), "full": (12, 48)},
+        replicates=(12, 48),
         allocation=NARROW_FIRST,
     )  # fmt: skip
 
@@ -242,7 +247,7 @@ register(
                 margin=0.11,
                 mutants={"n^(-1/2)": -0.5, "never reached": 0.0},
                 settings=_ONSET,
-                replicates={"quick": (12, 48), "full": (12, 48)},
+                replicates=(12, 48),
                 allocation=NARROW_FIRST,
             ),
             *(_living(law) for law in ("gaussian", "uniform")),
@@ -278,8 +283,7 @@ def _deaths(name: str, settings: dict[str, Any], widths: Any, margin: float) -> 
         margin=margin,
         settings=settings,
         gamma=0.25,
-        replicates={"quick": (12, 48), "full": (12, 48)},
-        allocation={"quick": (4, 1, 1, 1), "full": (5, 2, 1, 1)},
+        **DEATHS,
     )
 
 
@@ -331,8 +335,7 @@ register(
                 margin=0.08,
                 settings=_DEEP,
                 gamma=0.25,
-                replicates={"quick": (12, 48), "full": (12, 48)},
-                allocation={"quick": (4, 1, 1, 1), "full": (5, 2, 1, 1)},
+                **DEATHS,
             ),
         ),
         recorded=Verdict.REFUTED,

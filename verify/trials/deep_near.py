@@ -57,7 +57,7 @@ def near_miss(criterion: str, miss: str, place: Place) -> list[Estimate]:
     n, depth, density, batch, bins, dataset, activation = place
     on = {"one input": (criterion, 1, "mixed"), "one class": (criterion, batch, "single")}
     name, size, which = on.get(miss, (miss, batch, "mixed"))
-    found = reference(  # fewer replicates: there is one at each width, far from the masks
+    found = reference(  # fewer draws than for the limit: a near miss is far from the masks
         name, n, depth, density, size, bins, dataset, activation, which, replicates=4
     )
     return [each.histogram for each in found.layers[1:-1]]
