@@ -33,6 +33,7 @@ from verify.myst import (
     table,
 )
 from verify.outcome import Outcome, Verdict
+from verify.profile import for_profile
 from verify.report import duration
 
 __all__ = [
@@ -212,7 +213,7 @@ def show_summary() -> Myst:
     covered = ledger.coverage(registry)
     mutants = [mutant for found in results for mutant in found.mutants]
     surprises = sum(not found.as_recorded for found in results)
-    rate = max(claim.error_rate for claim in registry)
+    rate = max(for_profile(claim.error_rate, "quick") for claim in registry)
     return Myst(
         f"Of {len(registry)} claims: {said}. Not as recorded: {surprises}. Near misses refuted: "
         f"{refuted_share(mutants)}. For each claim the chance that sampling lets it pass "

@@ -10,18 +10,20 @@ from __future__ import annotations
 import difflib
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from verify.ledger import PAPERS, items
 from verify.outcome import Outcome, Verdict
+from verify.profile import PROFILES, for_profile
 
 if TYPE_CHECKING:
     from verify.checks.base import Check
 
 READINGS = ("as printed", "corrected", "extended", "own")
-DEFAULT_ERROR_RATE = 1e-4
+ERROR_RATES = {"quick": 1e-3, "full": 1e-4}
+"""The full profile is what to cite; the quick one, for every day, takes more chances."""
 
 FigureMaker = Callable[["Claim", Outcome], Any]
 
@@ -43,7 +45,8 @@ class Claim:
     figure: ``figure(claim, outcome) -> matplotlib Figure``; None for the default plot.
     error_rate: bound on the probability that sampling gives a wrong verdict: that the claim passes
     although one of its statements is false or one of its near misses true, and that a statement is
-    refuted, or a near miss supported, although none is (see `verify.decision`).
+    refuted, or a near miss supported, although none should be (see `verify.decision`). One number,
+    or one per profile.
     """
 
     id: str
@@ -58,7 +61,7 @@ class Claim:
     depends: Sequence[str] = ()
     explanation: str = ""
     figure: FigureMaker | None = None
-    error_rate: float = DEFAULT_ERROR_RATE
+    error_rate: float | Mapping[str, float] = field(default_factory=lambda: dict(ERROR_RATES))
     module: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -81,10 +84,11 @@ class Claim:
         for name in ("title", "statement"):
             if not getattr(self, name).strip():
                 raise ValueError(f"claim {self.id}: {name} must not be empty")
-        if not 0 < self.error_rate < 0.5:
-            raise ValueError(
-                f"claim {self.id}: error_rate must lie in (0, 0.5); got {self.error_rate}"
-            )
+        for profile in PROFILES:
+            if not 0 < for_profile(self.error_rate, profile) < 0.5:
+                raise ValueError(
+                    f"claim {self.id}: error_rate must lie in (0, 0.5); got {self.error_rate}"
+                )
 
     def _require_source(self) -> None:
         if self.paper not in PAPERS:

@@ -13,10 +13,11 @@ of them should not be, that one has to slip through by itself, whatever the othe
 use the whole error rate of the claim, shared only by the looks at it: an intersection-union test
 (Berger 1982). A claim is overturned, on the other hand, by any statement that is refuted and
 spoilt by any near miss that is supported, so there the error rate is split (Bonferroni) over all
-intervals that may ever be looked at, one for each metric of each check at each planned look.
-`decision_levels` gives both levels and `decide_both` uses them. Several readings of one metric use
-the same intervals, so they cost nothing extra. Intervals that let a claim pass cover one by one,
-not jointly.
+metrics of all its checks as well. Looks share unequally: most checks are decided at the first one,
+which has `FIRST_SHARE` of the rate, and the later ones have the rest in equal parts.
+`decision_levels` gives both levels at each look and `decide_both` uses them. Several readings of
+one metric use the same intervals, so they cost nothing extra. Intervals that let a claim pass cover
+one by one, not jointly.
 
 The intervals are Student t with the degrees of freedom of the smallest sample. That is safe for any
 variances: with Z normal, Y_w = χ²_w/ν_w and λ_w the (unknown) shares of the variance, Pr[|T| ≤ t] =
@@ -45,6 +46,8 @@ Bounds = tuple[float, float]
 
 GAMMA_GRID = 33
 MIN_REPLICATES = 4
+FIRST_SHARE = 0.8
+"""Of an error rate, what the first of several looks may use."""
 
 
 class Interval(NamedTuple):
@@ -95,24 +98,24 @@ def summarise(replicates: Sequence[ArrayLike]) -> Samples:
 
 
 class Levels(NamedTuple):
-    """Levels of a check's intervals: for what lets its claim pass, and for what overturns it."""
+    """Levels of a check's intervals at one look: for passing, and for overturning its claim."""
 
     passing: float
     overturning: float
 
 
-def decision_levels(error_rate: float, looks: int, intervals: int) -> Levels:
-    """Levels for a check with so many planned looks, in a claim with so many intervals in all.
+def decision_levels(error_rate: float, looks: int, metrics: int) -> tuple[Levels, ...]:
+    """Levels at each of a check's planned looks.
 
-    intervals: metrics times looks, summed over the checks of the claim. Raises ValueError for an
-    error rate outside (0, 1), no look, or fewer intervals than looks.
+    metrics: how many are judged in the claim, summed over its checks. Raises ValueError for an
+    error rate outside (0, 1), no look or no metric.
     """
     _require_level(error_rate, "error_rate")
-    if looks < 1 or intervals < looks:
-        raise ValueError(
-            f"looks must be at least 1, intervals at least looks; got {looks} and {intervals}"
-        )
-    return Levels(error_rate / looks, error_rate / intervals)
+    if looks < 1 or metrics < 1:
+        raise ValueError(f"looks and metrics must be at least 1; got {looks} and {metrics}")
+    later = [(1 - FIRST_SHARE) / (looks - 1)] * (looks - 1) if looks > 1 else []
+    shares = [FIRST_SHARE, *later] if later else [1.0]
+    return tuple(Levels(error_rate * share, error_rate * share / metrics) for share in shares)
 
 
 def contrast_interval(coefficients: ArrayLike, samples: Samples, level: float) -> Interval:

@@ -20,6 +20,7 @@ from verify.experiment import registered_in as experiment_in
 from verify.files import write_atomically
 from verify.measured import Result
 from verify.outcome import Evidence, Outcome, Verdict, finite_or_none
+from verify.profile import for_profile
 from verify.progress import why_not
 from verify.runner import Run
 from verify.worker import Drawing
@@ -40,6 +41,7 @@ class Section:
     explanation: str
     figure: str
     figure_error: str
+    error_rate: float
 
     @property
     def source(self) -> str:
@@ -88,7 +90,7 @@ def write(run: Run, folder: str | PathLike[str], registry: Iterable[Claim] | Non
 def render(run: Run, registry: Iterable[Claim] | None = None) -> str:
     """The page as text."""
     sections = [
-        section(c, o, run.drawings.get(("claim", c.id)))
+        section(c, o, run.environment["profile"], run.drawings.get(("claim", c.id)))
         for c, o in zip(run.claims, run.outcomes, strict=True)
     ]
     covered = ledger.coverage(run.claims if registry is None else registry)
@@ -115,7 +117,9 @@ def render(run: Run, registry: Iterable[Claim] | None = None) -> str:
     )
 
 
-def section(claim: Claim, outcome: Outcome, drawn: Drawing | None = None) -> Section:
+def section(
+    claim: Claim, outcome: Outcome, profile: str = "quick", drawn: Drawing | None = None
+) -> Section:
     """Texts as HTML and the figure as a data address: `drawn`, or made here."""
     drawn = drawing(lambda: plots_checks.figure(claim, outcome)) if drawn is None else drawn
     return Section(
@@ -126,6 +130,7 @@ def section(claim: Claim, outcome: Outcome, drawn: Drawing | None = None) -> Sec
         explanation=markup.to_html(claim.explanation),
         figure=drawn.address,
         figure_error=drawn.error,
+        error_rate=for_profile(claim.error_rate, profile),
     )
 
 

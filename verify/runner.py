@@ -25,7 +25,7 @@ from verify.experiment import Experiment
 from verify.measured import Result
 from verify.outcome import Outcome, TrialResult, combine
 from verify.pool import available_cpus, make_pool
-from verify.profile import require_profile
+from verify.profile import for_profile, require_profile
 from verify.progress import Reporter, make_reporter
 from verify.standing import CheckState, ExperimentState, State, cost, lean
 from verify.store import Store, StoreError
@@ -182,11 +182,10 @@ class _Run:
         claim = self.claims[number]
         statistical = [c for c in claim.checks if isinstance(c, StatisticalCheck)]
         try:
-            intervals = sum(check.intervals(self.profile) for check in statistical)
+            rate = for_profile(claim.error_rate, self.profile)
+            metrics = sum(len(check.metrics()) for check in statistical)
             levels = {
-                check.name: decision_levels(
-                    claim.error_rate, len(check.looks(self.profile)), intervals
-                )
+                check.name: decision_levels(rate, len(check.looks(self.profile)), metrics)
                 for check in statistical
             }
         except ValueError as error:
@@ -194,7 +193,7 @@ class _Run:
                 self._finish(state, state.failed(str(error)), reporter)
             return
         for state in self.states[number]:
-            state.levels = levels.get(state.check.name)
+            state.levels = levels.get(state.check.name, ())
             kind = ResolveTask if isinstance(state.check, StatisticalCheck) else CheckTask
             task = kind(claim.module, claim.id, state.index, self.profile)
             # Readings first, since trials wait for them; then proofs, whose length is unknown.
@@ -308,9 +307,9 @@ class _Run:
             return
         design = state.design
         assert design is not None
-        assert state.levels is not None
+        levels = state.levels[state.look]
         results = [[self.results[key] for key in row] for row in state.keys]
-        outcome = state.check.judge(state.readings, design, results, state.levels, self.profile)
+        outcome = state.check.judge(state.readings, design, results, levels, self.profile)
         outcome = replace(outcome, seconds=outcome.seconds + state.seconds)
         if outcome.decided or state.look + 1 == len(design.counts):
             self._finish(state, outcome, reporter)

@@ -21,7 +21,7 @@ class CheckState:
     claim: int
     index: int
     check: Any
-    levels: Levels | None = None
+    levels: tuple[Levels, ...] = ()
     design: Design | None = None
     readings: tuple[ResolvedReading, ...] = ()
     look: int = 0

@@ -68,6 +68,8 @@ def test_a_claim_is_registered_and_found_again() -> None:
         ({"checks": [DerivationCheck("d", mutants=False)]}, "at least one mutant"),
         ({"recorded": "true"}, "true"),
         ({"error_rate": 0.0}, "error_rate"),
+        ({"error_rate": {"quick": 0.01, "full": 0.5}}, "error_rate"),
+        ({"error_rate": {"quick": 0.01}}, "no value for profile 'full'"),
     ],
 )
 def test_what_is_not_well_posed_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -180,13 +182,14 @@ def test_rates_and_values_are_validated_too() -> None:
         value.validate()
 
 
-def test_intervals_are_counted_over_metrics_and_looks() -> None:
+def test_metrics_are_counted_once_and_looks_per_profile() -> None:
     check = limit(
         readings=(*READINGS, Reading("more", "noise", 1.0)),
         replicates={"quick": (8, 32), "full": 8},
     )
-    assert check.intervals("quick") == 6
-    assert check.intervals("full") == 2
+    assert len(check.metrics()) == 2
+    assert check.looks("quick") == (8, 16, 32)
+    assert check.looks("full") == (8,)
 
 
 def test_allocation_multiplies_replicates() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -55,9 +55,9 @@ def decisions(low: Floats, high: Floats, predicted: float, margin: float) -> lis
 def sequential_rule(data: list[Floats], predicted: float, margin: float) -> list[Verdict]:
     """What `LimitCheck` does: looks at 8, 16 and 32 replicates, the level shared by the looks."""
     verdicts = [Verdict.UNDECIDED] * EXPERIMENTS
-    for count in (8, 16, 32):
+    for count, levels in zip((8, 16, 32), decision_levels(LEVEL, 3, 1), strict=True):
         samples = summarise([values[:, :count] for values in data])
-        fit = fit_limit(WIDTHS, samples, (0.4, 1.2), decision_levels(LEVEL, 3, 3).passing)
+        fit = fit_limit(WIDTHS, samples, (0.4, 1.2), levels.passing)
         new = decisions(fit.interval.low, fit.interval.high, predicted, margin)
         verdicts = [b if a is Verdict.UNDECIDED else a for a, b in zip(verdicts, new, strict=True)]
     return verdicts
@@ -243,17 +243,26 @@ def test_the_two_sides_of_an_inequality_are_never_both_supported(
     assert (most is Verdict.UNDECIDED) == (low <= bound < high)
 
 
+@given(st.floats(1e-6, 0.4), st.integers(1, 6), st.integers(1, 40))
+def test_looks_and_metrics_share_the_error_rate(rate: float, looks: int, metrics: int) -> None:
+    levels = decision_levels(rate, looks, metrics)
+    assert len(levels) == looks
+    assert sum(at.passing for at in levels) == pytest.approx(rate)
+    assert sum(metrics * at.overturning for at in levels) == pytest.approx(rate)
+    assert all(levels[0].passing >= at.passing > 0 for at in levels)
+
+
 METRICS, LOOKS = 8, (6, 12)
-CLAIM_LEVELS = decision_levels(LEVEL, len(LOOKS), METRICS * len(LOOKS))
+CLAIM_LEVELS = decision_levels(LEVEL, len(LOOKS), METRICS)
 
 
-def claim_verdicts(means: Floats, levels: decision.Levels) -> list[Verdict]:
+def claim_verdicts(means: Floats, levels: Sequence[decision.Levels]) -> list[Verdict]:
     """What becomes of claims with one statement (0 up to 1) for each mean, looked at twice."""
     rng = np.random.default_rng(17)
     data = means[:, None] + rng.normal(size=(EXPERIMENTS, METRICS, max(LOOKS)))
     found = np.full((EXPERIMENTS, METRICS), Verdict.UNDECIDED, dtype=object)
-    for count in LOOKS:
-        both = [mean_interval(data[..., :count], level) for level in levels]
+    for count, at_look in zip(LOOKS, levels, strict=True):
+        both = [mean_interval(data[..., :count], level) for level in at_look]
         for at in zip(*np.nonzero(found == Verdict.UNDECIDED), strict=True):
             bounds = [(float(one.low[at]), float(one.high[at])) for one in both]
             found[at], _ = decide_both(bounds[0], bounds[1], 0.0, 1.0)
@@ -277,7 +286,7 @@ def test_a_true_claim_is_overturned_as_rarely_as_stated() -> None:
     wrong = claim_verdicts(means, CLAIM_LEVELS).count(Verdict.REFUTED)
     assert wrong <= most_errors(LEVEL, EXPERIMENTS)
     # The level that is enough for passing is not enough for this.
-    careless = decision.Levels(CLAIM_LEVELS.passing, CLAIM_LEVELS.passing)
+    careless = [decision.Levels(at.passing, at.passing) for at in CLAIM_LEVELS]
     assert claim_verdicts(means, careless).count(Verdict.REFUTED) > most_errors(LEVEL, EXPERIMENTS)
 
 
@@ -325,10 +334,9 @@ def test_bad_input_is_refused() -> None:
         mean_interval([1.0, 2.0], 0.0)
     with pytest.raises(ValueError, match="error_rate"):
         decision_levels(1.0, 1, 1)
-    with pytest.raises(ValueError, match="looks must be at least 1"):
-        decision_levels(0.1, 0, 1)
-    with pytest.raises(ValueError, match="intervals at least looks"):
-        decision_levels(0.1, 3, 2)
+    for looks, metrics in ((0, 1), (1, 0)):
+        with pytest.raises(ValueError, match="looks and metrics must be at least 1"):
+            decision_levels(0.1, looks, metrics)
 
 
 @given(

@@ -19,7 +19,9 @@ import pytest
 from interrupted_run import REPLICATES
 
 from verify import digest, runner, trials, verdicts
+from verify.checks.statistical import StatisticalCheck
 from verify.claim import Claim, Verdict
+from verify.decision import Levels, decision_levels
 from verify.experiment import Experiment, Part
 from verify.pool import make_pool
 from verify.runner import Run
@@ -79,6 +81,29 @@ def test_looks_stop_once_all_is_decided(serial: Run) -> None:
     counts = {o.claim_id: [e.replicates for e in o.evidence] for o in serial.outcomes}
     assert counts["demo-wrong"] == [16]  # planned: 16, 32, 64
     assert counts["demo-limit"][0] in (16, 32, 64)
+
+
+def test_levels_are_those_of_profile_and_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two checks, of one metric and of two; what is undecided is looked at again."""
+    seen: dict[str, list[Levels]] = {}
+    real = StatisticalCheck.judge
+
+    def judge(check: Any, *arguments: Any) -> Any:
+        seen.setdefault(check.name, []).append(arguments[3])
+        return real(check, *arguments)
+
+    monkeypatch.setattr(StatisticalCheck, "judge", judge)
+    narrow = dataclasses.replace(demo.limit_check(name="never"), margin=1e-6)
+    rates = {"quick": 0.02, "full": 0.01}
+    checks = [narrow, *demo.VALUE.checks]
+    claim = demo.claim("demo-levels", checks, Verdict.UNDECIDED, error_rate=rates)
+    for profile, rate in rates.items():
+        seen.clear()
+        runner.run([claim], jobs=1, profile=profile, store=tmp_path / "s.sqlite")
+        assert seen["never"] == list(decision_levels(rate, 3, 3))
+        assert seen["value"] == list(decision_levels(rate, 1, 3))
 
 
 def test_claims_share_their_trials(tmp_path: Path) -> None:

@@ -161,10 +161,6 @@ class StatisticalCheck:
         start, budget = planned
         return looks(start, budget)
 
-    def intervals(self, profile: str) -> int:
-        """How many intervals may be looked at: metrics × looks."""
-        return len(self.metrics()) * len(self.looks(profile))
-
     def judge(
         self,
         readings: Sequence[ResolvedReading],

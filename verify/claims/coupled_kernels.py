@@ -14,8 +14,8 @@ WIDTH = {"quick": 1024, "full": 2048}
 SAMPLES = {"quick": 512, "full": 2048}
 BATCH = {"quick": 8, "full": 32}
 DATASET = {"quick": "digits", "full": "mnist5k"}
-REPLICATES = {"quick": (48, 192), "full": (32, 192)}
-SHALLOW = {**REPLICATES, "quick": (26, 104)}
+REPLICATES = {"quick": (32, 128), "full": (32, 192)}
+SHALLOW = {**REPLICATES, "quick": (18, 72)}
 """For two hidden layers, whose kernels spread less."""
 WITHIN = 0.15
 """Of logarithms: what finite width and finite populations may still add at these sizes."""
@@ -64,7 +64,7 @@ def others(*readings: Reading, **fixed: Any) -> ValueCheck:
     return ValueCheck(
         "beside other kernels", pruned_network, settings=settings(**fixed),
         readings=(COUPLED, *readings), margin=APART,
-        replicates={"quick": (10, 40), "full": (14, 28)},
+        replicates={"quick": (9, 36), "full": (14, 28)},
     )  # fmt: skip
 
 

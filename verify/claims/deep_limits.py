@@ -65,7 +65,7 @@ def _batch_check(criterion: str, readings: tuple[Reading, ...], share: float) ->
         margin=_apart(criterion, share),
         settings=settings,
         gamma=GAMMA_APART,
-        replicates={"quick": (32, 64), "full": (8, 32)},
+        replicates={"quick": (24, 96), "full": (8, 32)},
     )
 
 
@@ -175,7 +175,7 @@ register(
                     Reading("one limit", "gain", _between(0.1), relation="<=", mutant=True),
                 ),
                 margin=_between(SHARE),
-                replicates={"quick": (64, 256), "full": (48, 96)},
+                replicates={"quick": (48, 192), "full": (48, 96)},
             ),
         ),
         recorded=Verdict.SUPPORTED,
@@ -214,7 +214,7 @@ def _sorted_check(
         margin=margin,
         settings={profile: {**CASE, **images, "bins": 16} for profile, images in IMAGES.items()},
         gamma=GAMMA,
-        replicates={"quick": (12, 48), "full": (6, 24)},
+        replicates={"quick": (9, 36), "full": (6, 24)},
         allocation={"quick": (3, 1, 1, 1), "full": (1, 1, 1, 1)},
     )
 
@@ -284,6 +284,7 @@ def _rest(
         mutants=mutants,
         settings={"depth": 4, "activation": activation},
         replicates=replicates,
+        allocation={"quick": (3, 1, 1, 1), "full": (1,) * 5},
     )
 
 
@@ -300,11 +301,11 @@ register(
         depends=("grasp-residual", "grasp-residual-deep"),
         checks=(
             _rest("tanh", "rest", "rest", 0.12, RATE_MUTANTS,
-                  {"quick": (64, 256), "full": (32, 128)}),
+                  {"quick": (24, 96), "full": (32, 128)}),
             _rest("tanh", "relative", "ratio", 0.24, COARSE,
-                  {"quick": (64, 256), "full": (32, 128)}),
+                  {"quick": (24, 96), "full": (32, 128)}),
             _rest("relu", "relative", "ratio", 0.24, COARSE,
-                  {"quick": (40, 160), "full": (32, 128)}),
+                  {"quick": (26, 104), "full": (32, 128)}),
         ),
         recorded=Verdict.SUPPORTED,
         explanation="A measurement where the proof rests on a citation (tanh) or there is none "
@@ -327,7 +328,7 @@ def _synflow(name: str, density: float, readings: tuple[Reading, ...]) -> LimitC
             "full": {"depth": 4, "density": density, "rounds": 100, "dataset": "mnist5k"},
         },
         gamma=GAMMA,
-        replicates={"quick": (7, 56), "full": (6, 24)},
+        replicates={"quick": (6, 48), "full": (6, 24)},
         nonnegative=True,
     )
 

@@ -39,8 +39,10 @@ CASES = {
     "grasp-signed": [[4, 0.1]],
 }
 """(hidden layers, density) in the quick profile."""
-FIRST = {"random": (14, 56), "magnitude": (14, 56), "snip": (28, 112)}
-"""Replicates of sorted histograms in the quick profile, where not those of GraSP, (30, 120)."""
+FIRST = {"random": (9, 36), "magnitude": (9, 36), "snip": (28, 112), "grasp": (18, 72)}
+SHARES = {"snip": (1, 1, 1, 2), "grasp": (2, 1, 1, 1)}
+"""Replicates of sorted histograms in the quick profile and their shares at the four widths, where
+not (30, 120), evenly."""
 WHOLE_GRID = [[depth, density] for depth in (4, 5) for density in (0.3, 0.2, 0.1)]
 FULL: dict[str, Any] = {"dataset": "mnist5k", "batch": 128, "bins": 64}
 QUICK: dict[str, Any] = {"dataset": "digits", "batch": 32, "bins": 8}
@@ -139,8 +141,8 @@ def _cuts(criterion: str) -> list[RateCheck | LimitCheck]:
     common: dict[str, Any] = {
         "widths": LIGHTER,
         "settings": _settings(criterion, "bins"),
-        "replicates": {"quick": (10, 40), "full": (8, 32)},
-        "allocation": {"quick": (4, 1, 1, 1), "full": (1, 1, 1, 1)},
+        "replicates": {"quick": (7, 28) if constant else (9, 36), "full": (8, 32)},
+        "allocation": {"quick": (1 if constant else 4, 1, 1, 1), "full": (1, 1, 1, 1)},
     }
     found: list[RateCheck | LimitCheck] = [
         RateCheck(f"edges, {end} end", deep_cut, metric=end, exponent=-0.5, margin=0.12,
@@ -171,10 +173,7 @@ def _histograms(criterion: str) -> list[RateCheck | LimitCheck]:
         "widths": WIDER if criterion.startswith("grasp") else WIDTHS,
         "settings": _settings(criterion, widest=LAST),
         "replicates": {"quick": FIRST.get(criterion, (30, 120)), "full": (8, 32)},
-        "allocation": {
-            "quick": (1, 1, 1, 2) if criterion == "snip" else (1,) * 4,
-            "full": (1,) * 4,
-        },
+        "allocation": {"quick": SHARES.get(criterion, (1,) * 4), "full": (1,) * 4},
     }
     constant = criterion in CONSTANT
     misses = ("more", "less") if constant else (*NEAR[criterion], "flat")
@@ -292,7 +291,7 @@ def _explained(criterion: str) -> LimitCheck:
             },
         },
         gamma=(0.5, 2.0),
-        replicates={"quick": (16, 128), "full": (16, 64)},
+        replicates={"quick": (12, 96), "full": (16, 64)},
     )  # fmt: skip
 
 
@@ -311,7 +310,7 @@ def _ratio(criterion: str) -> ValueCheck:
             Reading("twice and more", "ratio", 2.0, relation=">=", mutant=True),
             Reading("a fifth at most", "ratio", 0.2, relation="<=", mutant=True),
         ),
-        replicates={"quick": (32, 128), "full": (16, 64)},
+        replicates={"quick": (16, 64), "full": (16, 64)},
     )
 
 

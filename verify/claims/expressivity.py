@@ -20,7 +20,7 @@ SPREAD_WIDTHS = {
     "random": {"quick": (60, 120, 240, 480), "full": (120, 240, 480, 960)},
 }
 ASPECTS = {"grid": 1, "random": 4}
-SPREAD_REPLICATES = {"quick": (42, 168), "full": (32, 512)}
+SPREAD_REPLICATES = {"quick": (33, 132), "full": (32, 512)}
 
 register(
     Claim(
@@ -203,7 +203,7 @@ register(
                 margin=SHARE * 0.3,
                 settings={"density": DENSITY},
                 gamma=GAMMA,
-                replicates={"quick": (14, 56), "full": (16, 128)},
+                replicates={"quick": (10, 40), "full": (16, 128)},
                 allocation={"quick": (8, 2, 2, 1), "full": (4, 2, 1, 1)},
             )
             for k in (2, 3)

@@ -101,7 +101,7 @@ register(
                         "twice as fast": 2 * trials.SIDES[side],
                     },
                     settings={"side": side},
-                    replicates={"quick": (16, 128), "full": (32, 256)},
+                    replicates={"quick": (13, 104), "full": (32, 256)},
                 )
                 for side in ("inside", "outside")
             ),
@@ -118,7 +118,7 @@ register(
                 margin=SHARE * (0.5 - math.exp(-1)),
                 settings={"side": "on"},
                 gamma=GAMMA,
-                replicates={"quick": (16, 128), "full": (32, 256)},
+                replicates={"quick": (13, 104), "full": (32, 256)},
             ),
         ),
         recorded=Verdict.SUPPORTED,

@@ -21,7 +21,7 @@ GAMMA = (1.0, 2.0)
 """Of errors of least squares: at least the 1/m of Monte Carlo weights, often twice its power."""
 FLOOR_GAMMA = (0.75, 1.25)
 REPLICATES = {"quick": (12, 96), "full": (16, 192)}
-AVERAGED = {"quick": (45, 180), "full": (32, 256)}
+AVERAGED = {"quick": (32, 128), "full": (32, 256)}
 """For mean errors of Monte Carlo weights, whose checks share their networks."""
 CORE_WIDTHS = {"quick": (60, 120, 240, 480), "full": (120, 240, 480, 960, 1920)}
 DENSE_WIDTHS = {"quick": (20, 40, 80, 160), "full": (40, 80, 160, 320, 640)}
@@ -242,7 +242,7 @@ register(
                     Reading("the floor holds all the same", "error", 1.0, relation=">=",
                             mutant=True),
                 ),
-                replicates={"quick": (12, 48), "full": (16, 96)},
+                replicates={"quick": (8, 32), "full": (16, 96)},
             ),
         ),
         recorded=Verdict.SUPPORTED,

@@ -189,7 +189,7 @@ register(
                     Reading("none", "failed", 0.0, mutant=True, margin=float(DELTA) / 3),
                     Reading("one half", "failed", 0.5, relation=">=", mutant=True),
                 ),
-                replicates={"quick": (24, 96), "full": (48, 384)},
+                replicates={"quick": (16, 64), "full": (48, 384)},
             ),
         ),
         recorded=Verdict.REFUTED,

@@ -10,7 +10,7 @@ from verify.claims.near_misses import mask_margin
 from verify.trials.networks import pruned_network, sampling_error
 
 WIDTHS = {"quick": (48, 96, 192, 384), "full": (128, 256, 512, 1024)}
-REPLICATES = {"quick": (14, 56), "full": (16, 128)}
+REPLICATES = {"quick": (11, 44), "full": (16, 128)}
 NARROW_FIRST = {"quick": (10, 2, 2, 1), "full": (1, 1, 1, 1)}
 """Replicates of narrow networks cost little, and the limit hangs on their noise."""
 OFFSET_ALLOCATION = {"quick": (4, 1, 1, 1), "full": (1, 1, 1, 1)}
@@ -125,7 +125,7 @@ register(
                     ),
                 ),
                 margin=None,
-                replicates={"quick": (16, 64), "full": (16, 64)},
+                replicates={"quick": (10, 40), "full": (16, 64)},
             ),
         ),
         recorded=Verdict.SUPPORTED,

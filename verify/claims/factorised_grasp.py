@@ -133,7 +133,7 @@ register(
                 margin=0.12,
                 mutants={"n^1/2": 0.5, "n^1/4": 0.25, "n^-1/4": -0.25},
                 settings={"criterion": "grasp", "d": 100, "density": DENSITY},
-                replicates={"quick": (32, 256), "full": (64, 512)},
+                replicates={"quick": (16, 128), "full": (64, 512)},
             ),
         ),
         recorded=Verdict.SUPPORTED,

@@ -10,7 +10,7 @@ from verify.claim import Claim, Verdict, register
 from verify.trials.generalisation import criteria_compared, trained_network
 
 DENSITIES = (0.05, 0.2, 0.7, 0.9)
-REPLICATES = {"quick": (18, 144), "full": (16, 64)}
+REPLICATES = {"quick": (14, 112), "full": (16, 64)}
 LARGE = {"data": "mnist5k", "samples": 300, "tested": 400, "masked": 2000, "n": 1024}
 """MNIST-5k instead of the small digits, in the full profile."""
 TASK = (
@@ -240,7 +240,7 @@ register(
                 margin=0.2,
                 settings={"criterion": "magnitude", "density": 0.05},
                 gamma=(0.5, 1.0),
-                replicates={"quick": (9, 72), "full": (10, 80)},
+                replicates={"quick": (7, 56), "full": (10, 80)},
                 nonnegative=True,
             ),
         ),
@@ -275,7 +275,7 @@ register(
                     Reading("0.05 less", "off", -0.05, mutant=True),
                 ),
                 margin=0.02,
-                replicates={"quick": (12, 48), "full": (12, 96)},
+                replicates={"quick": (9, 36), "full": (12, 96)},
             )
             for criterion in ("magnitude", "snip")
         ),

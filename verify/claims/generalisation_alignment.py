@@ -112,7 +112,7 @@ register(
                 margin=0.05,
                 settings={"criterion": "snip", "density": 0.2},
                 gamma=(0.75, 1.25),
-                replicates={"quick": (16, 128), "full": (16, 128)},
+                replicates={"quick": (12, 96), "full": (16, 128)},
             ),
         ),
         recorded=Verdict.SUPPORTED,

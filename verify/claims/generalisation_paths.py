@@ -76,7 +76,7 @@ register(
                     Reading("at most 1", "certified", 1.0, relation="<="),
                     Reading("without d", "no_dimension", 1.0, mutant=True, relation="<="),
                 ),
-                replicates={"quick": (12, 96), "full": (48, 192)},
+                replicates={"quick": (8, 64), "full": (48, 192)},
             )
             for criterion in ("random", "magnitude", "snip")
         ),
@@ -155,7 +155,7 @@ def _teacher(density: float, readings: Any) -> ValueCheck:
         teacher_paths,
         settings={"d": 200, "density": density},
         readings=tuple(readings),
-        replicates={"quick": (15, 120), "full": (48, 384)},
+        replicates={"quick": (9, 72), "full": (48, 384)},
     )
 
 
@@ -213,7 +213,7 @@ register(
                     *_against(1.25, "far_random", "Random", 1.15, low=False),
                     *_against(1.25, "far_magnitude", "Magnitude", 1.15, low=False),
                 ),
-                replicates={"quick": (12, 96), "full": (24, 96)},
+                replicates={"quick": (9, 72), "full": (24, 96)},
             ),
             ValueCheck(
                 "times the least, density 0.9",
@@ -223,7 +223,7 @@ register(
                     *_against(1.25, "far_snip", "SNIP", 1.4, low=True),
                     *_against(1.25, "far_random", "Random", 1.4, low=True),
                 ),
-                replicates={"quick": (12, 96), "full": (24, 96)},
+                replicates={"quick": (9, 72), "full": (24, 96)},
             ),
         ),
         recorded=Verdict.SUPPORTED,

@@ -73,7 +73,7 @@ def _total_check(criterion: str, percent: float, **more: Any) -> LimitCheck:
         margin=lambda: SHARE * share * truth(),
         settings=settings(criterion, **more),
         gamma=GAMMA,
-        replicates={"quick": (14, 112), "full": (32, 256)},
+        replicates={"quick": (11, 88), "full": (32, 256)},
         allocation=NARROW_FIRST,
     )
 
@@ -197,7 +197,7 @@ def _degree_check(criterion: str, side: str, known: float | None) -> LimitCheck:
         margin=(lambda: 0.09 * truth()) if callable(truth) else (lambda: 0.1 * reference()),
         settings={"criterion": criterion, "density": DENSITY},
         gamma=(0.5, 1.0),
-        replicates={"quick": (40, 160), "full": (32, 512)},
+        replicates={"quick": (28, 112), "full": (32, 512)},
     )
 
 
@@ -284,7 +284,7 @@ register(
                 margin=0.045,
                 settings={"density": DENSITY, "aspect": 2, "cells": 16},
                 gamma=(0.5, 1.0),
-                replicates={"quick": (40, 80), "full": (64, 256)},
+                replicates={"quick": (32, 128), "full": (64, 256)},
                 allocation=PATTERN,
             ),
             RateCheck(
@@ -296,7 +296,7 @@ register(
                 margin=0.1,
                 mutants={"n^-1": -1.0, "n^-1/4": -0.25, "stays": 0.0},
                 settings={"density": DENSITY, "aspect": 2, "cells": 16},
-                replicates={"quick": (40, 80), "full": (64, 256)},
+                replicates={"quick": (32, 128), "full": (64, 256)},
                 allocation=PATTERN,
             ),
         ),

@@ -12,7 +12,7 @@ from verify.trials.kernels import density_exponent, graphon_network
 
 WIDTHS = {"quick": (64, 128, 256, 512), "full": (128, 256, 512, 1024)}
 DEEP_WIDTHS = {"quick": (48, 96, 192, 384), "full": (128, 256, 512, 1024)}
-REPLICATES = {"quick": (24, 192), "full": (24, 384)}
+REPLICATES = {"quick": (18, 144), "full": (24, 384)}
 GAMMA = (0.75, 1.25)
 HOMOGENEOUS = r"$\sigma(az) = a^k\sigma(z)$ for $a > 0$"
 RELU = {"relu": 1, "rectified_power": 2}
@@ -222,7 +222,7 @@ _law(
                 Reading("all entries train", "everything", 1.0, mutant=True),
             ),
             margin=0.09, settings={"case": "chain", "network": "independent-mask"},
-            gamma=GAMMA, replicates={"quick": (128, 512), "full": (32, 1024)},
+            gamma=GAMMA, replicates={"quick": (96, 384), "full": (32, 1024)},
             allocation=NARROW_FIRST,
         ),
     ),

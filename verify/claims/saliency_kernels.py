@@ -14,7 +14,8 @@ NAMES = {"snip": "SNIP", "grasp": "|GraSP|", "magnitude": "Magnitude"}
 TEACHER_WIDTHS = {"quick": (32, 64, 128, 256), "full": (128, 256, 512, 1024)}
 MODEL_WIDTHS = {"quick": (100, 200, 400, 800), "full": (400, 800, 1600, 3200)}
 DIGIT_WIDTH = {"quick": 1000, "full": 4000}
-REPLICATES = {"quick": (24, 96), "full": (16, 192)}
+REPLICATES = {"quick": (15, 60), "full": (16, 192)}
+NARROW_FIRST = {"quick": (2, 1, 1, 1), "full": (1, 1, 1, 1)}
 DENSITY = 0.2
 WITHIN = 0.2
 """Relative Frobenius distance that counts as agreement on digits, where no limit is claimed."""
@@ -48,7 +49,7 @@ register(
                 settings={"density": DENSITY, "activation": "relu"},
                 gamma=GAMMA,
                 replicates=REPLICATES,
-                allocation={"quick": (2, 1, 1, 1), "full": (1, 1, 1, 1)},
+                allocation=NARROW_FIRST,
             ),
         ),
         recorded=Verdict.SUPPORTED,
@@ -58,6 +59,7 @@ register(
 )
 
 for _criterion, _name in NAMES.items():
+    _replicates = {**REPLICATES, "quick": (28, 112)} if _criterion == "grasp" else REPLICATES
     register(
         Claim(
             id=f"saliency-kernel-{_criterion}",
@@ -85,7 +87,8 @@ for _criterion, _name in NAMES.items():
                     margin=0.12,
                     settings={"criterion": _criterion, "density": DENSITY},
                     gamma=GAMMA,
-                    replicates=REPLICATES,
+                    replicates=_replicates,
+                    allocation=NARROW_FIRST,
                 ),
                 LimitCheck(
                     "distance from the kernel",
@@ -98,7 +101,8 @@ for _criterion, _name in NAMES.items():
                     margin=0.15,
                     settings={"criterion": _criterion, "density": DENSITY},
                     gamma=NORM_GAMMA,
-                    replicates=REPLICATES,
+                    replicates=_replicates,
+                    allocation=NARROW_FIRST,
                     nonnegative=True,
                 ),
             ),
@@ -138,7 +142,7 @@ for _criterion, _name in NAMES.items():
                         ),
                     ),
                     margin=None,
-                    replicates={"quick": (12, 48), "full": (16, 96)},
+                    replicates={"quick": (15, 60), "full": (16, 96)},
                 ),
             ),
             recorded=Verdict.SUPPORTED,

@@ -17,7 +17,7 @@ from verify.trials.signals import (
 )
 
 WIDTHS = {"quick": (128, 256, 512, 1024), "full": (256, 512, 1024, 2048)}
-REPLICATES = {"quick": (16, 192), "full": (16, 384)}
+REPLICATES = {"quick": (26, 208), "full": (16, 384)}
 NARROW_FIRST = {"quick": (6, 2, 2, 1), "full": (1, 1, 1, 1)}
 """Replicates of narrow networks cost little, and the limit hangs on their noise."""
 GAMMA = (0.75, 1.25)
@@ -237,7 +237,8 @@ register(
                 ),
                 margin=lambda: 0.12 * ratio_of_gradients(),
                 gamma=GAMMA,
-                replicates={"quick": (12, 512), "full": (16, 512)},
+                replicates={"quick": (48, 384), "full": (16, 512)},
+                allocation={"quick": (8, 1, 2, 1), "full": (1, 1, 1, 1)},
             ),
         ),
         recorded=Verdict.SUPPORTED,

@@ -16,7 +16,7 @@ from verify.trials.dynamics import (
 )
 
 MODE_WIDTHS = {"quick": (64, 128, 256, 512), "full": (256, 512, 1024, 2048)}
-MODE_REPLICATES = {"quick": (36, 144), "full": (24, 384)}
+MODE_REPLICATES = {"quick": (28, 112), "full": (24, 384)}
 
 DENSITY = 0.5
 
@@ -200,7 +200,7 @@ register(
                 margin=0.09,
                 settings={"depth": MAGNITUDE_DEPTH, "density": MAGNITUDE_DENSITY},
                 gamma=GAMMA,
-                replicates=REPLICATES,
+                replicates={**REPLICATES, "quick": (56, 224)},
                 allocation=NARROW_FIRST,
             ),
         ),

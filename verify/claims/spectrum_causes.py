@@ -20,7 +20,7 @@ SETTINGS = {
         "dataset": "mnist5k",
     },
 }
-REPLICATES = {"quick": (26, 104), "full": (16, 48)}
+REPLICATES = {"quick": (21, 84), "full": (16, 48)}
 ITEM = "what moves the top-5 energy"
 HYPOTHESES = (
     r"3 hidden ReLU layers, one output, squared loss, digits, $\rho = 0.1$ over all layers",
@@ -93,7 +93,7 @@ PROTOCOL = (
 def _redrawn(*readings: Reading, margin: float | None = None) -> ValueCheck:
     return ValueCheck(
         "top-5 energy over that of constant graphons", redrawn_spectra, settings=REDRAWN,
-        readings=readings, margin=margin, replicates={"quick": (64, 128), "full": (8, 32)},
+        readings=readings, margin=margin, replicates={"quick": (36, 144), "full": (8, 32)},
     )  # fmt: skip
 
 

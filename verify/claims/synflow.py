@@ -18,11 +18,11 @@ SLOW = 10.0
 SMALL = {"quick": (48, 96, 192, 384), "full": (128, 256, 512, 1024, 2048)}
 WIDE = {"quick": (96, 192, 384, 768), "full": (128, 256, 512, 1024, 2048)}
 DEEP = {"quick": (40, 80, 160, 320), "full": (96, 192, 384, 768)}
-NARROW_FIRST = {"quick": (4, 1, 1, 1), "full": (8, 4, 2, 1, 1)}
+NARROW_FIRST = {"quick": (5, 1, 1, 1), "full": (8, 4, 2, 1, 1)}
 """Replicates of narrow networks cost little, and the limit hangs on their noise."""
 DEATHS: dict[str, Any] = {
-    "replicates": (12, 48),
-    "allocation": {"quick": (4, 1, 1, 1), "full": (5, 2, 1, 1)},
+    "replicates": {"quick": (8, 64), "full": (12, 48)},
+    "allocation": {"quick": (5, 1, 1, 1), "full": (5, 2, 1, 1)},
 }
 """Of the claims about three hidden layers, so that they share their networks."""
 SLOWLY = (
@@ -139,7 +139,7 @@ def _response(name: str, density: float, rounds: int, widths: Any) -> LimitCheck
         margin=margin,
         settings={"density": density, "rounds": rounds},
         gamma=1.0,  # the next order in the deviations is even
-        replicates={"quick": 16, "full": (16, 64)},
+        replicates={"quick": (11, 44), "full": (16, 64)},
         allocation={"quick": (3, 1, 1, 1), "full": (3, 1, 1, 1, 1)},
     )
 
@@ -187,7 +187,7 @@ register(
                 margin=0.11,
                 mutants={"a pattern": 0.0, "n^(-1/4)": -0.25, "n^(-1)": -1.0},
                 settings={"density": 0.5, "rounds": 5},
-                replicates={"quick": 16, "full": (16, 64)},
+                replicates={"quick": (11, 44), "full": (16, 64)},
             ),
         ),
         recorded=Verdict.SUPPORTED,
@@ -217,7 +217,7 @@ def _living(law: str) -> LimitCheck:
         margin=0.045,
         settings=_ONSET if law == "gaussian" else {**_ONSET, "law": law, "density": 0.3},
         gamma=0.25,
-        replicates=(12, 48),
+        replicates={"quick": (8, 64), "full": (12, 48)},
         allocation=NARROW_FIRST,
     )  # fmt: skip
 
@@ -247,7 +247,7 @@ register(
                 margin=0.11,
                 mutants={"n^(-1/2)": -0.5, "never reached": 0.0},
                 settings=_ONSET,
-                replicates=(12, 48),
+                replicates={"quick": (8, 64), "full": (12, 48)},
                 allocation=NARROW_FIRST,
             ),
             *(_living(law) for law in ("gaussian", "uniform")),

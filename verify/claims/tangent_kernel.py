@@ -7,7 +7,7 @@ from verify.claim import Claim, Verdict, register
 from verify.trials.kernels import graphon_network
 
 WIDTHS = {"quick": (64, 128, 256, 512), "full": (128, 256, 512, 1024)}
-REPLICATES = {"quick": (32, 512), "full": (32, 1024)}
+REPLICATES = {"quick": (64, 512), "full": (32, 1024)}
 NARROW_FIRST = {"quick": (4, 1, 1, 1), "full": (1, 1, 1, 1)}
 """Replicates of narrow networks cost little, and the limit hangs on their noise."""
 GAMMA = (0.75, 1.25)

@@ -20,9 +20,9 @@ from verify.trials.masks import latent_gap, mask_cut, tau_off_distance
 DENSITY = 0.2
 WIDTHS = {"quick": (50, 100, 200, 400), "full": (128, 256, 512, 1024, 2048)}
 LATENT_WIDTHS = (30, 150, 750, 3750)
-REPLICATES = {"quick": (9, 144), "full": (16, 256)}
+REPLICATES = {"quick": (7, 112), "full": (16, 256)}
 LATENT_DESIGN: dict[str, Any] = {
-    "replicates": {"quick": (96, 192), "full": (16, 256)},
+    "replicates": {"quick": (60, 240), "full": (16, 256)},
     "allocation": {"quick": (4, 1, 1, 1), "full": (1, 1, 1, 1)},
 }
 """Narrow networks cost little, and what their latents do varies most."""
@@ -132,7 +132,7 @@ register(
                 ),
                 margin=lambda: 0.02 * examples.few_sources_limit(),
                 gamma=(0.4, 1.0),
-                replicates={"quick": (32, 256), "full": (64, 512)},
+                replicates={"quick": (16, 128), "full": (64, 512)},
             ),
         ),
         recorded=Verdict.SUPPORTED,
@@ -169,7 +169,7 @@ for _side, _what in (("row", "row profiles"), ("column", "column laws")):
                     margin=lambda side=_side: 0.02 * examples.alternating_limit(side),
                     settings={"side": _side},
                     gamma=(0.4, 1.0),
-                    replicates={"quick": (14, 56), "full": (16, 128)},
+                    replicates={"quick": (11, 44), "full": (16, 128)},
                     allocation={"quick": (8, 2, 2, 1), "full": (1, 1, 1, 1)},
                 ),
             ),
@@ -254,7 +254,7 @@ for _example, _slug, _what in (
                     margin=lambda example=_example: 0.02 * examples.tied_scores_limit(example),
                     settings={"example": _example},
                     gamma=(0.5, 1.5),
-                    replicates={"quick": (14, 56), "full": (16, 128)},
+                    replicates={"quick": (11, 44), "full": (16, 128)},
                     allocation={"quick": (8, 2, 2, 1), "full": (1, 1, 1, 1)},
                 ),
             ),
@@ -268,7 +268,7 @@ for _slug, _trial, _widths, _design, _title, _statement in (
         examples.gap_at_threshold,
         (20, 80, 320, 1280),
         {
-            "replicates": {"quick": (136, 544), "full": (32, 512)},
+            "replicates": {"quick": (80, 320), "full": (32, 512)},
             "allocation": {"quick": (10, 2, 2, 1), "full": (1, 1, 1, 1)},
         },
         "Uniqueness of the threshold is not needed",
@@ -279,7 +279,7 @@ for _slug, _trial, _widths, _design, _title, _statement in (
         "boundedness",
         examples.unbounded_profile,
         (50, 100, 200, 400),
-        {"replicates": {"quick": (9, 144), "full": (32, 512)}},
+        {"replicates": {"quick": (7, 112), "full": (32, 512)}},
         "Boundedness of the row profile is not needed",
         r"With $r(u) = (1-u)^{-1/2}$, which has no bound, masks converge to $P$ all the same.",
     ),
