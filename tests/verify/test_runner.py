@@ -101,9 +101,13 @@ def test_levels_are_those_of_profile_and_look(
     claim = demo.claim("demo-levels", checks, Verdict.UNDECIDED, error_rate=rates)
     for profile, rate in rates.items():
         seen.clear()
-        runner.run([claim], jobs=1, profile=profile, store=tmp_path / "s.sqlite")
+        (found,) = runner.run(
+            [claim], jobs=1, profile=profile, store=tmp_path / "s.sqlite"
+        ).outcomes
         assert seen["never"] == list(decision_levels(rate, 3, 3))
         assert seen["value"] == list(decision_levels(rate, 1, 3))
+        stated = {item.settings["level"] for item in found.checks[1].evidence}
+        assert stated == {rate}  # what lets it pass
 
 
 def test_claims_share_their_trials(tmp_path: Path) -> None:

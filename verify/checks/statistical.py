@@ -185,9 +185,9 @@ class StatisticalCheck:
         }
         evidence, mutants = [], []
         for reading in readings:
-            item, against = self._evidence(reading, estimates[reading.metric], design, results)
+            both = estimates[reading.metric]
+            item, level = self._evidence(reading, both, levels, design, results)
             if item.verdict is Verdict.UNDECIDED and not item.note:
-                level = levels.overturning if against else levels.passing
                 note = self._outlook(item, values[reading.metric], level, profile)
                 item = replace(item, note=note)
             elif not item.note:
@@ -224,10 +224,11 @@ class StatisticalCheck:
         self,
         reading: ResolvedReading,
         both: Both,
+        levels: Levels,
         design: Design,
         results: Sequence[Sequence[TrialResult]],
-    ) -> tuple[Evidence, bool]:
-        """The evidence, and whether it rests on the interval that overturns a claim."""
+    ) -> tuple[Evidence, float]:
+        """The evidence, and the level of the interval that it rests on."""
         verdict, overturning = decide_both(
             both.passing.bounds,
             both.overturning.bounds,
@@ -237,6 +238,7 @@ class StatisticalCheck:
             hoped=Verdict.REFUTED if reading.mutant else Verdict.SUPPORTED,
         )
         estimate = both.overturning if overturning else both.passing
+        level = levels.overturning if overturning else levels.passing
         counts = [len(cell) for cell in results]
         evidence = Evidence(
             name=f"{self.name}: {reading.name}",
@@ -254,12 +256,13 @@ class StatisticalCheck:
                 "relation": reading.relation,
                 "cells": [dict(cell) for cell in design.cells],
                 "replicates": counts,
+                "level": level,
                 **(estimate.details or {}),
             },
             relation=reading.relation,
             note=estimate.note,
         )
-        return evidence, overturning
+        return evidence, level
 
     def _outlook(self, item: Evidence, values: list[np.ndarray], level: float, profile: str) -> str:
         """How many replicates would decide an undecided reading, going by those there are."""
