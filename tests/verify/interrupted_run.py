@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import demo_trials as trials
@@ -43,5 +44,7 @@ FOLDER = sys.argv[1] if len(sys.argv) > 1 else "."
 CLAIM = claim(FOLDER)
 
 if __name__ == "__main__":
+    # What a shell starts in the background has interrupts ignored, and so have its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     found = runner.run([CLAIM], store=sys.argv[2], jobs=int(sys.argv[3]))
     sys.exit(0 if found.as_recorded else 1)
