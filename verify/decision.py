@@ -113,8 +113,9 @@ def decision_levels(error_rate: float, looks: int, metrics: int) -> tuple[Levels
     _require_level(error_rate, "error_rate")
     if looks < 1 or metrics < 1:
         raise ValueError(f"looks and metrics must be at least 1; got {looks} and {metrics}")
-    later = [(1 - FIRST_SHARE) / (looks - 1)] * (looks - 1) if looks > 1 else []
-    shares = [FIRST_SHARE, *later] if later else [1.0]
+    shares = [1.0]
+    if looks > 1:
+        shares = [FIRST_SHARE] + [(1 - FIRST_SHARE) / (looks - 1)] * (looks - 1)
     return tuple(Levels(error_rate * share, error_rate * share / metrics) for share in shares)
 
 

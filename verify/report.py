@@ -117,9 +117,7 @@ def render(run: Run, registry: Iterable[Claim] | None = None) -> str:
     )
 
 
-def section(
-    claim: Claim, outcome: Outcome, profile: str = "quick", drawn: Drawing | None = None
-) -> Section:
+def section(claim: Claim, outcome: Outcome, profile: str, drawn: Drawing | None = None) -> Section:
     """Texts as HTML and the figure as a data address: `drawn`, or made here."""
     drawn = drawing(lambda: plots_checks.figure(claim, outcome)) if drawn is None else drawn
     return Section(

@@ -118,7 +118,7 @@ def test_a_failing_figure_costs_only_itself(found: Run) -> None:
         raise RuntimeError("no ink")
 
     claim = replace(found.claims[0], figure=broken)
-    part = report.section(claim, found.outcomes[0])
+    part = report.section(claim, found.outcomes[0], "quick")
     assert part.figure == ""
     assert "no ink" in part.figure_error
 

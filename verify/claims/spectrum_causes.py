@@ -65,10 +65,11 @@ register(
         ),
         recorded=Verdict.SUPPORTED,
         explanation="An empirical statement about these data and sizes; the evidence has shares "
-        "with their intervals. Which weights a hidden layer's mask kept is what matters, not the "
-        "shape of its graphon: for ReLU the latter cannot move the spectrum at infinite width. "
-        "SNIP's very masks on new weights, with the input layer's, keep less than three quarters "
-        "of the rise.",
+        "with their intervals. It is on record for the quick profile: among the wider networks of "
+        "the full one, coupling and the input layer were level at the first look. Which weights a "
+        "hidden layer's mask kept is what matters, not the shape of its graphon: for ReLU the "
+        "latter cannot move the spectrum at infinite width. SNIP's very masks on new weights, "
+        "with the input layer's, keep less than three quarters of the rise.",
     )
 )  # fmt: skip
 
