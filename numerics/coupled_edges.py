@@ -31,8 +31,11 @@ __all__ = [
     "moments",
 ]
 
-_FAR = 40.0
-"""Thresholds beyond it keep nothing in double precision."""
+_FAR = {torch.float32: 13.0, torch.float64: 37.0}
+"""Thresholds that keep less than the smallest normal number: beyond them nothing is kept.
+
+Results below that number are far slower to compute, and many thresholds are infinite.
+"""
 
 
 class Kept(NamedTuple):
@@ -46,9 +49,11 @@ Moments = Callable[[Tensor], Kept]
 
 
 def _gaussian(t: Tensor) -> Kept:
-    t = t.clamp(max=_FAR)
-    share = torch.special.erfc(t * math.sqrt(0.5))
-    density = t.square().mul_(-0.5).exp_().mul_(t).mul_(math.sqrt(2.0 / math.pi))
+    far = _FAR[t.dtype]
+    near = (t < far).to(t.dtype)
+    t = t.clamp(max=far)
+    share = torch.special.erfc(t * math.sqrt(0.5)).mul_(near)
+    density = t.square().mul_(-0.5).exp_().mul_(t).mul_(math.sqrt(2.0 / math.pi)).mul_(near)
     return Kept(share, density.add_(share))
 
 

@@ -20,11 +20,13 @@ from numerics.ranking import kept_count
 from numerics.seeds import generator
 from numerics.selection import check_left
 from numerics.synflow_cut import Group
+from numerics.synflow_flat import FlatGroup
 
 __all__ = ["SCHEDULES", "SCOPES", "SynFlow", "layers_left", "scheduled", "synflow"]
 
 SCHEDULES = ("exponential", "linear")
 SCOPES = ("global", "layer")
+_FLAT = 1 << 19  # groups of at most so many edges are cut from one flat list
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,15 @@ def _earlier(
     return result
 
 
+def _group(
+    part: Sequence[int], weights: Sequence[Tensor], masks: Sequence[Tensor | None]
+) -> Group | FlatGroup:
+    """What cuts these layers: lists of candidates, or for few edges one list of all."""
+    small = sum(weights[index].numel() for index in part) <= _FLAT
+    flat = small and all(weights[index].device.type == "cpu" for index in part)
+    return (FlatGroup if flat else Group)(part, weights, masks)
+
+
 def synflow(
     weights: Sequence[Tensor],
     density: float,
@@ -166,7 +177,7 @@ def synflow(
     for each, mask in zip(absolute, before, strict=True):
         if mask is not None:
             each.mul_(mask)
-    groups = [Group(part, absolute, before) for part in parts]
+    groups = [_group(part, absolute, before) for part in parts]
     floors = least_entries(absolute)
     size = sum(group.size for group in groups)
     rng = generator(seed, "ties")
@@ -193,8 +204,8 @@ def synflow(
         for each, mask in zip(absolute, before, strict=True)
     ]
     for group in groups:
-        for index, layer in zip(group.numbers, group.layers, strict=True):
-            kept[index] = layer.alive
+        for index, alive in zip(group.numbers, group.alive, strict=True):
+            kept[index] = alive
     final = sums(absolute, carried, floors)
     if observe is not None:
         observe(sum(group.left for group in groups) / size, final)

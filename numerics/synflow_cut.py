@@ -17,7 +17,7 @@ from torch import Tensor
 
 from numerics.path_sums import PathSums
 
-__all__ = ["Group", "Layer"]
+__all__ = ["Group", "Layer", "border"]
 
 _LIST = 8  # new lists hold about so many times what a round drops,
 _SHARE = 1 / 24  # and at least this share of the surviving edges
@@ -135,6 +135,11 @@ class Group:
         self.left = sum(int(torch.count_nonzero(layer.alive)) for layer in self.layers)
         self._stretch = 1.0  # bar over threshold in new lists
 
+    @property
+    def alive(self) -> tuple[Tensor, ...]:
+        """Which edges survive, one mask for each layer."""
+        return tuple(layer.alive for layer in self.layers)
+
     def cut(self, count: int, sums: PathSums, rng: np.random.Generator) -> float:
         """Drop the ``count`` edges with the smallest scores; the smallest score that is kept.
 
@@ -154,7 +159,7 @@ class Group:
             listed = self._listed()
         if not np.isfinite(listed.sum()):
             raise ValueError("weights must have finite path sums, and a finite flow on each edge")
-        last, smallest_kept = _border(listed, count)
+        last, smallest_kept = border(listed, count)
         gone = listed < last
         ties = np.flatnonzero(listed == last)
         missing = count - int(np.count_nonzero(gone))
@@ -179,7 +184,7 @@ class Group:
             self._relist(count, pairs)
             return False
         # The lists are parts, so this is at least the true threshold.
-        threshold = _border(listed, count)[1]
+        threshold = border(listed, count)[1]
         short = [
             index
             for index, (layer, (g, h)) in enumerate(zip(self.layers, pairs, strict=True))
@@ -220,14 +225,14 @@ class Group:
                 break
             bar = math.inf  # the sample misled
         if listed.size > count:
-            threshold = _border(listed, count)[1]
+            threshold = border(listed, count)[1]
             self._stretch = max(1.0001, bar / threshold) if threshold > 0.0 else math.inf
 
     def _listed(self) -> NDArray[np.floating]:
         return np.concatenate([layer.scores.cpu().numpy() for layer in self.layers])
 
 
-def _border(listed: NDArray[np.floating], count: int) -> tuple[float, float]:
+def border(listed: NDArray[np.floating], count: int) -> tuple[float, float]:
     """The largest of the ``count`` smallest, and the next one; infinity if there is none.
 
     A sorted sample brackets the two, so that only what lies between needs a partition.

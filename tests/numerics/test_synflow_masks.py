@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,15 @@ from numerics.ranking import kept_count
 from numerics.seeds import generator
 from numerics.synflow import SynFlow, scheduled, synflow
 from numerics.synflow_cut import Group
+from numerics.synflow_flat import FlatGroup
+
+
+@pytest.fixture(autouse=True, scope="module", params=["one flat list", "lists of candidates"])
+def way_of_cutting(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test here goes both ways, whatever the size of its network."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("numerics.synflow._FLAT", 0 if "candidates" in request.param else 1 << 40)
+        yield
 
 
 def normal(widths: tuple[int, ...], seed: int = 0, dtype: Any = torch.float64) -> list[Tensor]:
@@ -297,11 +307,12 @@ def test_paths_that_no_float_can_hold_are_refused() -> None:
         synflow(least, 0.5)
 
 
-def test_cuts_end_whatever_the_sums() -> None:
+@pytest.mark.parametrize("kind", [Group, FlatGroup])
+def test_cuts_end_whatever_the_sums(kind: type[Group] | type[FlatGroup]) -> None:
     """Sums that are not numbers make no list complete; the cut says so instead of going on."""
     weights = normal((40, 300, 300, 10))
     sums = path_sums(weights)
-    group = Group([0, 1, 2], weights, [None] * 3)
+    group = kind([0, 1, 2], weights, [None] * 3)
     broken = PathSums(sums.incoming, tuple(g * math.nan for g in sums.outgoing), 0.0)
     group.cut(1000, sums, generator(0))
     with pytest.raises(ValueError, match="finite path sums"):

@@ -131,7 +131,9 @@ def _kept(scale: Tensor, level: float, tails: int) -> Tensor:
     A score that is zero whatever the weight is kept if the level is negative; at a level of zero it
     is a tie, and counts as dropped.
     """
-    share = torch.special.erfc(level / (scale * 2.0**0.5)) * (tails / 2.0)
+    # Below the smallest normal number results take many times longer, and matter to nobody.
+    level_of_weight = (level / (scale * 2.0**0.5)).clamp(max=26.0)
+    share = torch.special.erfc(level_of_weight) * (tails / 2.0)
     return torch.where(scale > 0.0, share, float(level < 0.0))
 
 

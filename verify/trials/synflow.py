@@ -99,7 +99,7 @@ def slow_path(
 
     rounds = math.ceil(pace * math.sqrt(n) * math.log(1.0 / density))
     weights = drawn_weights(seed, (n,) * (hidden + 2), law)
-    found = synflow(weights, density, rounds=rounds, observe=observe)
+    found = synflow(weights, density, rounds=rounds, observe=observe if hidden == 1 else None)
     deaths: Metrics = {
         "dead": [count / n for count in found.dead],
         "outer": (found.dead[0] + found.dead[-1]) / (2 * n),
