@@ -107,7 +107,9 @@ def _earlier(
         good = mask is None or (isinstance(mask, Tensor) and mask.dtype == torch.bool)
         if not good or (mask is not None and mask.shape != layer.shape):
             raise ValueError(f"masks[{index}] must be None or bool of shape {tuple(layer.shape)}")
-        result.append(None if mask is None else mask.detach().to(layer.device).clone())
+        # Contiguous, as the weights are: cuts write through flat views.
+        own = None if mask is None else mask.detach().to(layer.device)
+        result.append(None if own is None else own.clone(memory_format=torch.contiguous_format))
     return result
 
 

@@ -34,21 +34,20 @@ class FlatGroup:
     ) -> None:
         self.numbers = tuple(numbers)
         chosen = [weights[number] for number in numbers]
+        earlier = [masks[number] for number in numbers]
         self.alive = tuple(
-            torch.ones_like(weight, dtype=torch.bool) if masks[i] is None else masks[i].clone()
-            for i, weight in zip(numbers, chosen, strict=True)
+            torch.ones_like(weight, dtype=torch.bool) if mask is None else mask.clone()
+            for weight, mask in zip(chosen, earlier, strict=True)
         )
         self.size = sum(weight.numel() for weight in chosen)
         self._flat = [weight.numpy().reshape(-1) for weight in chosen]
         self._kept = [alive.numpy().reshape(-1) for alive in self.alive]
         values, rows, columns, places = [], [], [], []
         row = column = 0  # where the units of a layer start among those of all
-        for weight, kept in zip(self._flat, self._kept, strict=True):
-            kept_at = np.flatnonzero(kept)
-            places.append(kept_at)
-            values.append(weight[kept_at])
-        for weight, where in zip(chosen, places, strict=True):
-            height, width = weight.shape
+        for matrix, flat, kept in zip(chosen, self._flat, self._kept, strict=True):
+            where, (height, width) = np.flatnonzero(kept), matrix.shape
+            places.append(where)
+            values.append(flat[where])
             rows.append(where // width + row)
             columns.append(where % width + column)
             row, column = row + height, column + width
@@ -89,9 +88,9 @@ class FlatGroup:
         """Remove listed edges, given by their places on the list."""
         out = self._where[gone]
         layer = np.searchsorted(self._starts, out, side="right") - 1
-        for index, (weight, kept) in enumerate(zip(self._flat, self._kept, strict=True)):
+        for index, (flat, kept) in enumerate(zip(self._flat, self._kept, strict=True)):
             here = out[layer == index] - self._starts[index]
-            weight[here] = 0.0
+            flat[here] = 0.0
             kept[here] = False
         self._values[gone] = 0.0
         self._holes = np.concatenate((self._holes, gone))

@@ -331,6 +331,9 @@ def test_earlier_masks_are_pruned_further(scope: str) -> None:
     assert sum(second.kept) == sum(
         kept_count(0.3, n) for n in ([w.numel() for w in weights] if scope == "layer" else [1800])
     )
+    columns_first = [None if mask is None else mask.T.contiguous().T for mask in masks]
+    again = synflow(weights, 0.3, rounds=10, scope=scope, masks=columns_first)
+    assert all(torch.equal(a, b) for a, b in zip(again.masks, second.masks, strict=True))
     held = synflow(weights, 0.3, keep=(1,), masks=masks, scope=scope)
     assert torch.equal(held.masks[0], first.masks[0])
     assert synflow(weights, 0.5, masks=first.masks, scope=scope).thresholds.isnan().all()

@@ -148,14 +148,14 @@ register(
         item="Fig. 2",
         reading="as printed",
         title="At high density the criteria's curves meet",
-        statement="Over the four criteria the largest complexity is more than eight times the "
+        statement="Over the four criteria the largest complexity is more than six times the "
         "least at density 0.05 and less than 1.25 times the least at 0.9.",
         hypotheses=TASK,
         depends=("complexity-grows",),
         checks=(
             compared(
                 "largest over least", 0.05,
-                both("log ratio", "apart", math.log(8.0), ">=", math.log(4.0)),
+                both("log ratio", "apart", math.log(6.0), ">=", math.log(3.0)),
             ),
             compared(
                 "largest over least", 0.9,
@@ -260,8 +260,8 @@ register(
                 "Random over Magnitude, logarithm", 0.2,
                 (
                     Reading("equal", "at_clean_random_magnitude", 0.0),
-                    Reading("half the difference there is", "at_clean_random_magnitude", 0.7,
-                            mutant=True),
+                    Reading("half the difference there is", "at_clean_random_magnitude",
+                            {"quick": 0.7, "full": 0.4}, mutant=True),
                     Reading("Magnitude dearer", "at_clean_random_magnitude", 0.0, mutant=True,
                             relation="<="),
                 ),

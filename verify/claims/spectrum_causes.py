@@ -35,26 +35,29 @@ register(
         paper="own",
         item=ITEM,
         reading="own",
-        title="The top-5 energy of a SNIP-pruned kernel rises by coupling first, then by the input "
-        "layer, and by finite width least",
-        statement=r"Of the rise of the top-5 energy over that of a dense network, the larger share "
-        r"is the coupling of the masks behind the first layer with the weights they saw; the "
-        r"first layer's mask comes second; finite width is less than a third of the rise.",
+        title="The top-5 energy of a SNIP-pruned kernel rises by coupling and by the input layer, "
+        "hardly by finite width",
+        statement=r"Of the rise of the top-5 energy over that of a dense network, at least two "
+        r"fifths are the coupling of the masks behind the first layer with the weights they saw, "
+        r"and at least a fifth is the first layer's mask; finite width is less than a third.",
         hypotheses=HYPOTHESES,
         depends=("coupled-kernel-networks", "path-density"),
         checks=(
             ValueCheck(
-                "order of the causes",
+                "shares of the causes",
                 spectrum_causes,
                 settings=SETTINGS,
                 readings=(
-                    Reading("coupling leads", "lead", 0.0, relation=">="),
-                    Reading("the input layer adds", "input share", 0.0, relation=">="),
-                    Reading("width adds less than a third", "width excess", 0.0, relation="<="),
+                    Reading("coupling, two fifths", "coupling over 2/5", 0.0, relation=">="),
+                    Reading("the input layer, a fifth", "input over 1/5", 0.0, relation=">="),
+                    Reading("width less than a third", "width over 1/3", 0.0, relation="<="),
                     Reading("coupling's share", "coupling share", 0.0, relation=">="),
                     Reading("the whole rise", "rise", 0.0, relation=">="),
                     Reading("SNIP's masks on new weights", "fresh", 0.0, relation=">="),
-                    Reading("the input layer leads", "input lead", 0.0, relation=">=", mutant=True),
+                    Reading("the input layer, two thirds", "input over 2/3", 0.0, relation=">=",
+                            mutant=True),
+                    Reading("coupling, four fifths", "coupling over 4/5", 0.0, relation=">=",
+                            mutant=True),
                     Reading("width leads", "width lead", 0.0, relation=">=", mutant=True),
                     Reading("masks on new weights rise as far", "fresh excess", 0.0,
                             relation=">=", mutant=True),
@@ -65,8 +68,8 @@ register(
         ),
         recorded=Verdict.SUPPORTED,
         explanation="An empirical statement about these data and sizes; the evidence has shares "
-        "with their intervals. It is on record for the quick profile: among the wider networks of "
-        "the full one, coupling and the input layer were level at the first look. Which weights a "
+        "with their intervals. Which of the two is larger is not claimed: coupling is among the "
+        "networks of the quick profile, in the full one they are level. Which weights a "
         "hidden layer's mask kept is what matters, not the shape of its graphon: for ReLU the "
         "latter cannot move the spectrum at infinite width. SNIP's very masks on new weights, "
         "with the input layer's, keep less than three quarters of the rise.",

@@ -29,6 +29,14 @@ from verify.trials.coupled import GAINS, Metrics, loss_of, problem
 
 CAUSES = ("input", "coupling", "width")
 TOP = 5
+PARTS = {
+    "coupling over 2/5": ("coupling", 2 / 5),
+    "coupling over 4/5": ("coupling", 4 / 5),
+    "input over 1/5": ("input", 1 / 5),
+    "input over 2/3": ("input", 2 / 3),
+    "width over 1/3": ("width", 1 / 3),
+}
+"""What of a cause's share is beyond a fraction of the whole rise."""
 SETS = [frozenset(on) for size in range(4) for on in combinations(CAUSES, size)]
 
 
@@ -59,11 +67,10 @@ def spectrum_causes(
 ) -> Metrics:  # fmt: skip
     """Top-5 energy with every set of causes on, and each cause's Shapley share of its rise.
 
-    ``rise`` is the whole effect, the metrics in ``share`` its parts; ``fresh`` the rise of a
-    network with these masks on weights they did not see, ``fresh excess`` that less three
-    quarters of ``rise``. ``lead`` is coupling's share less the larger of the other two, ``input
-    lead`` the input's less coupling's, ``width lead`` width's less the input's, ``width excess``
-    width's less a third of the rise.
+    ``rise`` is the whole effect, the metrics in ``share`` its parts, and those of `PARTS` a part
+    less a fraction of the rise; ``width lead`` width's share less the input's. ``fresh`` is the
+    rise of a network with these masks on weights they did not see, ``fresh excess`` that less
+    three quarters of ``rise``.
     """
     if points < TOP:
         raise ValueError(f"points must be at least {TOP}, got {points}")
@@ -110,8 +117,7 @@ def spectrum_causes(
     found["rise"] = rise
     found["fresh"] = fresh - effect[SETS[0]]
     found["fresh excess"] = fresh - effect[SETS[0]] - 0.75 * rise
-    found["lead"] = shares["coupling"] - max(shares["input"], shares["width"])
-    found["input lead"] = shares["input"] - shares["coupling"]
+    for name, (cause, part) in PARTS.items():
+        found[name] = shares[cause] - part * rise
     found["width lead"] = shares["width"] - shares["input"]
-    found["width excess"] = shares["width"] - rise / 3.0
     return found

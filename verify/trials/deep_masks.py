@@ -84,8 +84,10 @@ def deep_cut(
 ) -> Metrics:  # fmt: skip
     """Cut norm of the middle layer's mask less P at the network's own latents, certified.
 
-    ``lower``, ``upper``: the ends of the bracket. ``wrong``: a lower bound of the cut norm of P
-    less that of the nearest wrong theory (``misread``). Means over the cases.
+    ``lower``, ``upper``: the ends of the bracket; ``lower_unit``, ``upper_unit``: the same over the
+    root mean variance ``P(1 - P)`` of the edges, since the share that one threshold leaves the
+    layer depends on n. ``wrong``: a lower bound of the cut norm of P less that of the nearest wrong
+    theory (``misread``). Means over the cases.
     """
     rows = []
     for depth, density in cases:
@@ -96,7 +98,9 @@ def deep_cut(
         assert kept is not None
         graphon, wrong = _apart(net, data, pruned, seed)
         found = bracket((kept.double() - graphon).numpy(), seed=seed, effort="fast")
-        rows.append({"lower": found.lower, "upper": found.upper, "wrong": wrong})
+        unit = math.sqrt(float((graphon * (1.0 - graphon)).mean()))
+        row = {"lower": found.lower, "upper": found.upper, "wrong": wrong}
+        rows.append({**row, "lower_unit": found.lower / unit, "upper_unit": found.upper / unit})
     return {name: _mean(rows, name) for name in rows[0]}
 
 
@@ -160,7 +164,8 @@ def deep_histograms(
     where the estimate of the square is negative. ``density_gap``: root mean square over *all*
     layers of densities less predicted ones, ``density_uniform`` less the global density,
     ``density_ends`` less what follows if the two ends had a hidden layer's scale (criteria with
-    data only); means over the cases.
+    data only), ``density_more`` less a fifth more than predicted (criteria without data); means
+    over the cases.
     """
     rows, data = [], batch_of(dataset, batch)
     for depth, density in ((int(depth), density) for depth, density in cases):
@@ -171,6 +176,7 @@ def deep_histograms(
         histograms, expected = hidden(pruned, bins), np.array(limit.densities)
         if criterion in CONSTANT:
             row = _constant_case(histograms, expected[1:-1].tolist(), n, bins)
+            row["density_more"] = rms(np.array(pruned.densities), (1.0 + OFF) * expected)
         else:
             place = (n, depth, density, batch, bins, dataset, activation)
             unit = nearest(criterion, (widest, *place[1:]))
