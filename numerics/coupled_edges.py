@@ -31,7 +31,7 @@ __all__ = [
     "moments",
 ]
 
-_FAR = {torch.float32: 13.0, torch.float64: 37.0}
+_FAR = {torch.float32: 13.0, torch.float64: 37.5}
 """Thresholds that keep less than the smallest normal number: beyond them nothing is kept.
 
 Results below that number are far slower to compute, and many thresholds are infinite.

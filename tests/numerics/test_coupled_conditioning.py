@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import mpmath as mp
 import numpy as np
 import pytest
@@ -45,6 +47,17 @@ def test_moments_at_the_ends(law: Law | None) -> None:
     P, V = moments(law)(torch.tensor([0.0, torch.inf], dtype=torch.float64))
     assert P.tolist() == pytest.approx([1.0, 0.0])
     assert V.tolist() == pytest.approx([1.0, 0.0])
+
+
+@pytest.mark.parametrize(("dtype", "far"), [(torch.float32, 13.0), (torch.float64, 37.5)])
+def test_what_is_left_out_is_below_the_smallest_number(dtype: torch.dtype, far: float) -> None:
+    """Just inside P is still a normal number, beyond nothing is kept at all."""
+    inside = torch.tensor([far * (1.0 - 1e-6)], dtype=dtype)
+    P, V = moments()(inside)
+    assert torch.finfo(dtype).tiny <= float(P) < 10.0 * torch.finfo(dtype).tiny
+    assert float(P) == pytest.approx(math.erfc(float(inside) / math.sqrt(2.0)), rel=1e-4)
+    P, V = moments()(torch.tensor([far, 1e3 * far, torch.inf], dtype=dtype))
+    assert P.tolist() == V.tolist() == [0.0, 0.0, 0.0]
 
 
 def test_moments_of_another_law() -> None:

@@ -95,6 +95,9 @@ def test_the_shares_add_up_to_the_rise() -> None:
     shares = [found[f"{cause} share"] for cause in coupled_spectrum.CAUSES]
     assert sum(shares) == pytest.approx(found["rise"], abs=1e-12)
     assert found["rise"] == pytest.approx(found["input_coupling_width"] - found["none"])
+    for name, (cause, part) in coupled_spectrum.PARTS.items():
+        beyond = found[f"{cause} share"] - part * found["rise"]
+        assert found[name] == pytest.approx(beyond, abs=1e-12)
     other = pruned_spectra.mask_spectra(4, **CAUSES, density=0.2, others=1)
     shares = [other[f"{cause} share"] for cause in coupled_spectrum.CAUSES]
     assert sum(shares) == pytest.approx(other["rise"], abs=1e-12)

@@ -104,6 +104,9 @@ def test_a_constant_twenty_per_cent_off_is_told_from_the_density() -> None:
     assert np.mean([each["excess"] for each in found]) == pytest.approx(0.0, abs=0.1)
     for miss in ("more", "less"):
         assert np.mean([each[miss] for each in found]) == pytest.approx(1.0, abs=0.2)
+    for each in found:
+        assert each["density_more"] == pytest.approx(0.2 * 0.3, rel=0.1)
+        assert each["density_gap"] < 0.3 * each["density_more"]
 
 
 @pytest.mark.parametrize("criterion", ["random", "snip", "grasp", "grasp-signed"])
@@ -123,9 +126,15 @@ def test_cases_are_averaged() -> None:
         deep_masks.deep_cut(seed=4, n=64, criterion="snip", cases=[case])
         for case in ([4, 0.2], [5, 0.1])
     ]
-    for name in ("lower", "upper", "wrong"):
+    for name in ("lower", "upper", "lower_unit", "upper_unit", "wrong"):
         assert both[name] == pytest.approx((each[0][name] + each[1][name]) / 2)
     assert 0.0 < both["lower"] <= both["upper"]
+
+
+def test_the_unit_of_a_cut_norm_is_the_spread_of_the_edges() -> None:
+    found = deep_masks.deep_cut(seed=7, n=64, criterion="random", cases=[[4, 0.2]])
+    for end in ("lower", "upper"):
+        assert found[end] / found[f"{end}_unit"] == pytest.approx(0.4, rel=0.02)  # (0.2 · 0.8)^½
 
 
 def test_certified_noise_of_edges_halves_over_four_times_the_width() -> None:
