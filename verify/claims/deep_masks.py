@@ -39,7 +39,7 @@ CASES = {
     "grasp-signed": [[4, 0.1]],
 }
 """(hidden layers, density) in the quick profile."""
-FIRST = {"random": (9, 36), "magnitude": (9, 36), "snip": (28, 112), "grasp": (18, 72)}
+FIRST = {"random": (9, 36), "magnitude": (9, 36), "snip": (24, 96), "grasp": (18, 72)}
 SHARES = {"snip": (1, 1, 1, 2), "grasp": (2, 1, 1, 1)}
 """Replicates of sorted histograms in the quick profile and their shares at the four widths, where
 not (30, 120), evenly."""
