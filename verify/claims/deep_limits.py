@@ -65,7 +65,7 @@ def _batch_check(criterion: str, readings: tuple[Reading, ...], share: float) ->
         margin=_apart(criterion, share),
         settings=settings,
         gamma=GAMMA_APART,
-        replicates={"quick": (24, 96), "full": (8, 32)},
+        replicates={"quick": (24, 96), "full": (32, 256)},
     )
 
 
@@ -214,7 +214,7 @@ def _sorted_check(
         margin=margin,
         settings={profile: {**CASE, **images, "bins": 16} for profile, images in IMAGES.items()},
         gamma=GAMMA,
-        replicates={"quick": (9, 36), "full": (6, 24)},
+        replicates={"quick": (9, 36), "full": (6, 48)},
         allocation={"quick": (3, 1, 1, 1), "full": (1, 1, 1, 1)},
     )
 
