@@ -152,20 +152,25 @@ def _cuts(criterion: str) -> list[RateCheck | LimitCheck]:
     ]  # fmt: skip
     found.append(
         LimitCheck(
-            "cut norm",
+            "cut norm over the density" if constant else "cut norm",
             deep_cut,
             readings=(
-                Reading("of the mask less P", "upper", 0.0),
-                Reading(f"of P less {WRONG[criterion]}", "wrong", 0.0, mutant=True),
+                Reading("of the mask less P", "upper_share" if constant else "upper", 0.0),
+                Reading(
+                    f"of {'the mask' if constant else 'P'} less {WRONG[criterion]}",
+                    "wrong_share" if constant else "wrong", 0.0, mutant=True,
+                ),
             ),
-            margin=_per_profile(lambda profile: _cut_margin(criterion, profile)),
-            # Without data the wrong graphon is off by a share of the density, whose own terms are
-            # of order 1/n: the first layer has few inputs.
-            gamma=GAMMA if constant else 0.5,
+            margin=(
+                SHARE * OFF
+                if constant
+                else _per_profile(lambda profile: _cut_margin(criterion, profile))
+            ),
+            gamma=0.5,
             nonnegative=True,
             **common,
         )
-    )
+    )  # fmt: skip
     return found
 
 
@@ -236,7 +241,10 @@ _CUT = (
     "threshold, so it is the noise of the edges; the wrong graphon has the same latents and the "
     "same density. Latents and thresholds themselves are what histograms and densities test. "
 )
-_SQUARES = "Squared distances are corrected for the Monte-Carlo error of the predicted limit. "
+_SQUARES = (
+    "Squared distances are corrected for the Monte-Carlo error of the predicted limit, and for the "
+    "noise of the edges in a cell. "
+)
 _RATE = (
     "Their rate is that of what is left beside the noise of the edges in a cell, which has a size "
     "of its own, "

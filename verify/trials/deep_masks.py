@@ -87,7 +87,8 @@ def deep_cut(
     ``lower``, ``upper``: the ends of the bracket; ``lower_unit``, ``upper_unit``: the same over the
     root mean variance ``P(1 - P)`` of the edges, since the share that one threshold leaves the
     layer depends on n. ``wrong``: a lower bound of the cut norm of P less that of the nearest wrong
-    theory (``misread``). Means over the cases.
+    theory (``misread``). Criteria without data: ``upper_share`` and ``wrong_share``, the upper end
+    and a lower bound for the mask less the wrong theory's P, over P. Means over the cases.
     """
     rows = []
     for depth, density in cases:
@@ -100,7 +101,13 @@ def deep_cut(
         found = bracket((kept.double() - graphon).numpy(), seed=seed, effort="fast")
         unit = math.sqrt(float((graphon * (1.0 - graphon)).mean()))
         row = {"lower": found.lower, "upper": found.upper, "wrong": wrong}
-        rows.append({**row, "lower_unit": found.lower / unit, "upper_unit": found.upper / unit})
+        row |= {"lower_unit": found.lower / unit, "upper_unit": found.upper / unit}
+        if criterion in CONSTANT:
+            share = float(graphon.mean())
+            missed = (kept.double() - (1.0 + OFF) * share).numpy()
+            row["upper_share"] = found.upper / share
+            row["wrong_share"] = lower_bound(missed, seed=seed).lower / share
+        rows.append(row)
     return {name: _mean(rows, name) for name in rows[0]}
 
 
@@ -137,12 +144,24 @@ def edge_variance(
 def _data_case(
     histograms: list[Array], limit: LatentLimit, criterion: str, place: Place, unit: float
 ) -> dict[str, float]:
-    """Squared distances to the limit of the own residual and to near misses, over ``unit``."""
+    """Squared distances to the limit of the own residual and to near misses, over ``unit``.
+
+    The noise of the edges in a cell has a size of its own, and is taken away.
+    """
+    n, depth, density, batch, bins, dataset, activation = place
+    variance = edge_variance(criterion, n, depth, density, batch, dataset, activation)
+    noise = variance * (bins / n) ** 2
     square = without_noise(histograms, [each.histogram for each in limit.layers[1:-1]])
     flat = [np.full_like(each, each.mean()) for each in limit.histograms[1:-1]]
-    row = {"square": square, "excess": square / unit, "flat": mean_square(histograms, flat) / unit}
+    row = {
+        "square": square,
+        "sorted": square - noise,
+        "excess": (square - noise) / unit,
+        "flat": (mean_square(histograms, flat) - noise) / unit,
+    }
     for miss in NEAR[criterion]:
-        row[miss] = without_noise(histograms, near_miss(criterion, miss, place)) / unit
+        other = without_noise(histograms, near_miss(criterion, miss, place))
+        row[miss] = (other - noise) / unit
     return row
 
 
@@ -156,10 +175,11 @@ def deep_histograms(
     Squared distances of sorted histograms, means over cells and layers between hidden layers, less
     what Monte Carlo adds to the limit's. ``square``: to the limit, mean over the cases (criteria
     with data); ``sorted``: that less the noise of the edges in a cell, so what the order of the
-    neurons and their number leave. ``excess``: the first over the squared distance, at width
+    neurons and their number leave. ``excess``: the latter over the squared distance, at width
     ``widest``, from the limit to its nearest near miss; the largest over the cases. By the names of
     the near misses (``more`` and ``less`` for constant limits; ``NEAR`` and ``flat``, a constant in
-    each layer, for others): to these, in the same unit; the smallest over the cases. For limits
+    each layer, for others): to these, in the same unit and without that noise; the smallest over
+    the cases. For limits
     that are not constant ``excess`` is called ``distance``, and it and the others are roots, zero
     where the estimate of the square is negative. ``density_gap``: root mean square over *all*
     layers of densities less predicted ones, ``density_uniform`` less the global density,
@@ -181,8 +201,6 @@ def deep_histograms(
             place = (n, depth, density, batch, bins, dataset, activation)
             unit = nearest(criterion, (widest, *place[1:]))
             row = _data_case(histograms, limit, criterion, place, unit)
-            edges = edge_variance(criterion, widest, depth, density, batch, dataset, activation)
-            row["sorted"] = row["square"] - edges * (bins / n) ** 2
             ends = without_ends(criterion, n, depth, density, batch, dataset, activation)
             row["density_ends"] = rms(np.array(pruned.densities), ends)
         achieved = np.array(pruned.densities)
