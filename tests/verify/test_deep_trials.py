@@ -135,6 +135,8 @@ def test_the_unit_of_a_cut_norm_is_the_spread_of_the_edges() -> None:
     found = deep_masks.deep_cut(seed=7, n=64, criterion="random", cases=[[4, 0.2]])
     for end in ("lower", "upper"):
         assert found[end] / found[f"{end}_unit"] == pytest.approx(0.4, rel=0.02)  # (0.2 · 0.8)^½
+    assert found["upper"] / found["upper_share"] == pytest.approx(0.2, rel=0.05)
+    assert 0.15 < found["wrong_share"] < 0.2 + found["upper_share"]
 
 
 def test_certified_noise_of_edges_halves_over_four_times_the_width() -> None:
