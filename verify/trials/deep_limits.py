@@ -38,6 +38,7 @@ from verify.trials.deep_networks import (
     pruned_by,
     root,
     widths_of,
+    without_noise,
 )
 
 
@@ -126,6 +127,43 @@ def two_batches(
         for which in ("mixed", other)
     ]
     return {"apart": root(*found)}
+
+
+@lru_cache(maxsize=16)
+def batches_apart(
+    criterion: str, n: int, depth: int, density: float, other: str = "single", batch: int = 32,
+    bins: int = 8, dataset: str = "digits", activation: str = "relu", samples: int = 256,
+    draws: int = 16,
+) -> float:  # fmt: skip
+    """What ``apart`` of :func:`two_batches` tends to, with no network.
+
+    The outputs of one network on both batches are drawn together, and each draw gives two limits;
+    the mean of their distances over ``draws``, each less what its own sampling adds.
+    """
+    parts = [batch_of(dataset, batch, which) for which in ("mixed", other)]
+
+    def seen(x: Tensor, y: Tensor, output: Tensor | None) -> LatentBatch:
+        return LatentBatch(
+            x, widths_of(dataset, n, depth), activation, gain=gain_of(activation), y=y,
+            output=output, parametrisation="standard",
+        )  # fmt: skip
+
+    both = seen(torch.cat([each.x for each in parts]), torch.cat([each.y for each in parts]), None)
+    found = []
+    for draw in range(draws):
+        outputs = both.draw_output(generator(3, "outputs", draw)).split(batch)
+        limits: list[list[Estimate]] = []
+        for part, output in zip(parts, outputs, strict=True):
+            graphon = LatentGraphon(seen(part.x, part.y, output), criterion, density)
+            solved = graphon.solve(
+                samples=samples, replicates=2, bins=bins, seed=derive(3, "limit", draw, len(limits))
+            )
+            limits.append([each.histogram for each in solved.layers[1:-1]])
+        one, two = limits
+        noise = float(np.mean([np.mean(each.error**2) for each in one]))
+        square = without_noise([each.value for each in one], two) - noise
+        found.append(math.sqrt(max(square, 0.0)))
+    return float(np.mean(found))
 
 
 @trial
