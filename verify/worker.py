@@ -24,9 +24,11 @@ from typing import Any
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # glibc gives the memory of large arrays back to the system and gets it anew, page by page, for the
 # next ones. These let a process keep it; the first is the largest that every glibc takes.
+# SymPy's cache of a thousand results is too small for a proof. All last as long as their process.
 MEMORY_VARIABLES = {
     "MALLOC_MMAP_THRESHOLD_": str(2**25),
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "SYMPY_CACHE_SIZE": "None",
 }
 
 

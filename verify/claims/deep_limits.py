@@ -192,17 +192,21 @@ register(
 
 
 # ------------------------------------------------------------------- what sorting by degree sees
+LATENTS: dict[str, dict[str, Any]] = {
+    profile: {**CASE, **images, "n": {"quick": 512, "full": 2048}[profile]}
+    for profile, images in IMAGES.items()
+}
+
+
 def _sorted_limit(name: str, share: float = 1.0) -> Any:
     return {
-        "quick": lambda: share * sorted_average_limit(**CASE)[name],
-        "full": lambda: share * sorted_average_limit(**CASE, batch=128, dataset="mnist5k", n=2048)[
-            name
-        ],
-    }  # fmt: skip
+        "quick": lambda: share * sorted_average_limit(**LATENTS["quick"])[name],
+        "full": lambda: share * sorted_average_limit(**LATENTS["full"])[name],
+    }
 
 
-def _third_margin(images: dict[str, Any]) -> float:
-    found = sorted_average_limit(**CASE, **images)
+def _third_margin(profile: str) -> float:
+    found = sorted_average_limit(**LATENTS[profile])
     return SHARE * (found["third"] - found["third_sorted"])
 
 
@@ -248,8 +252,7 @@ register(
                 "third singular value", "third",
                 (Reading("that of the sorted average", "third", _sorted_limit("third_sorted"),
                          mutant=True),),
-                {"quick": lambda: _third_margin({}),
-                 "full": lambda: _third_margin({"batch": 128, "dataset": "mnist5k", "n": 2048})},
+                {"quick": lambda: _third_margin("quick"), "full": lambda: _third_margin("full")},
                 "that of the limit",
             ),
             _sorted_check(
