@@ -197,6 +197,19 @@ def test_two_batches_move_the_mask_and_magnitude_ignores_them() -> None:
     assert alike["apart"] == 0.0
 
 
+def test_two_limits_of_one_network_are_as_far_apart_as_its_masks() -> None:
+    case = {"depth": 4, "density": 0.2}
+    limits = {
+        other: deep_limits.batches_apart("snip", 512, other=other, draws=8, **case)
+        for other in ("single", "mixed")
+    }
+    assert limits["mixed"] < 0.15 * limits["single"]  # one batch, one output: one limit
+    assert deep_limits.batches_apart("magnitude", 512, draws=2, **case) == 0.0
+    rows = [deep_limits.two_batches(seed=s, n=512, criterion="snip", **case) for s in range(24)]
+    measured = float(np.mean([row["apart"] for row in rows]))
+    assert limits["single"] == pytest.approx(measured, rel=0.2)
+
+
 def test_gain_is_what_the_limits_differ_by() -> None:
     rows = [deep_limits.two_networks(seed=s, n=256, depth=4, density=0.2) for s in range(8)]
     for row in rows:
