@@ -179,13 +179,13 @@ def deep_histograms(
     ``widest``, from the limit to its nearest near miss; the largest over the cases. By the names of
     the near misses (``more`` and ``less`` for constant limits; ``NEAR`` and ``flat``, a constant in
     each layer, for others): to these, in the same unit and without that noise; the smallest over
-    the cases. For limits
-    that are not constant ``excess`` is called ``distance``, and it and the others are roots, zero
-    where the estimate of the square is negative. ``density_gap``: root mean square over *all*
-    layers of densities less predicted ones, ``density_uniform`` less the global density,
-    ``density_ends`` less what follows if the two ends had a hidden layer's scale (criteria with
-    data only), ``density_more`` less a fifth more than predicted (criteria without data); means
-    over the cases.
+    the cases. For limits that are not constant ``excess`` is called ``distance``, and it and the
+    others are roots, zero where the estimate of the square is negative.
+
+    ``density_gap``: root mean square over *all* layers of densities less predicted ones,
+    ``density_uniform`` less the global density, ``density_ends`` less what follows if the two ends
+    had a hidden layer's scale (criteria with data only), ``density_more`` less a fifth more than
+    predicted (criteria without data); means over the cases.
     """
     rows, data = [], batch_of(dataset, batch)
     for depth, density in ((int(depth), density) for depth, density in cases):
