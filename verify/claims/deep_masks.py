@@ -46,6 +46,8 @@ not (30, 120), evenly."""
 WHOLE_GRID = [[depth, density] for depth in (4, 5) for density in (0.3, 0.2, 0.1)]
 FULL: dict[str, Any] = {"dataset": "mnist5k", "batch": 128, "bins": 32}
 QUICK: dict[str, Any] = {"dataset": "digits", "batch": 32, "bins": 8}
+FINER = {"samples": 1024}
+"""Latents of a limit on the finer grid of the full profile."""
 RATE_MUTANTS = {"n^-1": -1.0, "n^-1/4": -0.25, "no convergence": 0.0}
 # Sorted histograms have parts of order n^(-1/2) (degrees) and n^(-1) (entries per cell), their
 # squares at the squares of these.
@@ -104,7 +106,7 @@ def _settings(criterion: str, *left_out: str, **more: Any) -> dict[str, dict[str
         chosen = {name: value for name, value in base.items() if name not in left_out}
         found[profile] = {**chosen, "criterion": criterion, "cases": cases(criterion, profile)}
         found[profile] |= {name: value[profile] for name, value in more.items()}
-    found["full"] |= {} if "bins" in left_out else {"samples": 1024}
+    found["full"] |= {} if "bins" in left_out else FINER
     return found
 
 
@@ -328,7 +330,7 @@ def _ratio(criterion: str) -> ValueCheck:
         sampled_ratio,
         settings={
             "quick": {**QUICK, **settings, "n": 128},
-            "full": {**FULL, **settings, "n": 1000, "samples": 1024},
+            "full": {**FULL, **FINER, **settings, "n": 1000},
         },
         readings=(
             Reading("no more than 1.5 times", "ratio", 1.5, relation="<="),
