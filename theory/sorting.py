@@ -6,6 +6,8 @@ their fluctuations into a pattern of size ``n^{-1/2}`` that has nothing to do wi
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
@@ -34,6 +36,11 @@ def cell_quantiles(cells: int) -> Array:
     """
     if cells < 1:
         raise ValueError(f"cells must be at least 1, got {cells}")
+    return _cell_quantiles(cells).copy()
+
+
+@lru_cache(maxsize=64)
+def _cell_quantiles(cells: int) -> Array:
     p = sp.Symbol("p")
     antiderivative = -sp.exp(-(sp.erfinv(2 * p - 1) ** 2)) / sp.sqrt(2 * sp.pi)
     edges = sp.lambdify(p, antiderivative, modules=["scipy", "numpy"])(

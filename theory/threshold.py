@@ -83,6 +83,12 @@ def _positive_share(model: SaliencyModel) -> float:
     return _living_share(model) * (0.5 if model.rule.signed else 1.0)
 
 
+@lru_cache(maxsize=4096)
+def _equals(density: sp.Expr, value: sp.Rational) -> bool:
+    """Whether they are one number. SymPy's floats equal no rational: their difference is asked."""
+    return bool((density - value).is_zero)
+
+
 def closed_form(model: SaliencyModel, density: sp.Expr) -> sp.Expr | None:
     """The threshold as an expression, else None.
 
@@ -90,10 +96,9 @@ def closed_form(model: SaliencyModel, density: sp.Expr) -> sp.Expr | None:
     at density one everything is kept, and at one half a signed rule splits its scores at zero
     (if no score vanishes), because the laws are symmetric.
     """
-    # SymPy's floats equal no rational, so the difference is asked.
-    if (density - 1).is_zero:
+    if _equals(density, sp.S.One):
         return sp.S.NegativeInfinity if model.rule.signed else sp.S.Zero
-    if (density - sp.S.Half).is_zero and model.rule.signed and _living_share(model) == 1.0:
+    if _equals(density, sp.S.Half) and model.rule.signed and _living_share(model) == 1.0:
         return sp.S.Zero
     rv, cv = model.row.constant, model.column.constant
     if isinstance(model.rule, IndependentRule):
