@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
-from numerics.latent_batch import LatentBatch
-from numerics.latent_graphon import LatentGraphon
 from numerics.masks_histogram import degree_histogram
 from numerics.pruning import prune
 from numerics.seeds import derive
 from verify.trial import trial
-from verify.trials.deep_near import reference
+from verify.trials.deep_near import averaged, reference
 from verify.trials.deep_networks import (
     Metrics,
     batch_of,
-    gain_of,
     loss_of,
     middle_of,
     network,
@@ -73,19 +68,6 @@ def predicted_histogram(
     }
 
 
-@lru_cache(maxsize=16)
-def _limit(
-    n: int, criterion: str, depth: int, density: float, batch: int, dataset: str, activation: str
-) -> LatentGraphon:
-    """The limit of a batch whose residual is left random."""
-    data = batch_of(dataset, batch)
-    seen = LatentBatch(
-        data.x, widths_of(dataset, n, depth), activation, gain=gain_of(activation), y=data.y,
-        parametrisation="standard",
-    )  # fmt: skip
-    return LatentGraphon(seen, criterion, density)
-
-
 @trial
 def drawn_histogram(
     seed: int, n: int, criterion: str, depth: int, density: float, batch: int, bins: int,
@@ -96,7 +78,7 @@ def drawn_histogram(
     ``histogram`` (bins x bins), the mean over :data:`MASKS` of them, and their ``density``. No
     network is made, so what is left of the limit is what sorting a mask of this width leaves of it.
     """
-    graphon = _limit(n, criterion, depth, density, batch, dataset, activation)
+    graphon = averaged(criterion, n, depth, density, batch, dataset, activation)
     drawn = graphon.sampled(n, replicates=MASKS, repeats=1, bins=bins, seed=derive(seed, "drawn"))
     layer = drawn.layers[middle_of(depth) - 1]
     return {

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from numerics.cutnorm import bracket
+from numerics.data import Dataset
 from numerics.deep_derivatives import hessian_product
 from numerics.initialisation import initialised
-from numerics.latent_batch import LatentBatch
 from numerics.latent_graphon import LatentGraphon
 from numerics.latent_histogram import Estimate
 from numerics.masks import keep_largest
@@ -27,10 +27,11 @@ from verify.trials.deep_networks import (
     Array,
     Metrics,
     batch_of,
+    between,
     gain_of,
     graphon_of,
     hidden,
-    loss_of,
+    latents_of,
     mean_square,
     middle_of,
     network,
@@ -38,7 +39,6 @@ from verify.trials.deep_networks import (
     pruned_by,
     root,
     widths_of,
-    without_noise,
 )
 
 
@@ -96,11 +96,7 @@ def sorted_average_limit(
     ``n`` latents a side; the layer widths of the threshold are n too.
     """
     data = batch_of(dataset, batch)
-    seen = LatentBatch(
-        data.x, widths_of(dataset, n, depth), activation, gain=gain_of(activation), y=data.y,
-        parametrisation="standard",
-    )  # fmt: skip
-    graphon = LatentGraphon(seen, "snip", density)
+    graphon = LatentGraphon(latents_of(data, n, depth, activation), "snip", density)
     layer, rows = middle_of(depth), []
     for draw in range(draws):
         sides = [(n, n)] * (depth + 1)
@@ -141,28 +137,19 @@ def batches_apart(
     the mean of their distances over ``draws``, each less what its own sampling adds.
     """
     parts = [batch_of(dataset, batch, which) for which in ("mixed", other)]
-
-    def seen(x: Tensor, y: Tensor, output: Tensor | None) -> LatentBatch:
-        return LatentBatch(
-            x, widths_of(dataset, n, depth), activation, gain=gain_of(activation), y=y,
-            output=output, parametrisation="standard",
-        )  # fmt: skip
-
-    both = seen(torch.cat([each.x for each in parts]), torch.cat([each.y for each in parts]), None)
+    x, y = (torch.cat(each) for each in zip(*((part.x, part.y) for part in parts), strict=True))
+    both = latents_of(Dataset(x, y), n, depth, activation)
     found = []
     for draw in range(draws):
         outputs = both.draw_output(generator(3, "outputs", draw)).split(batch)
         limits: list[list[Estimate]] = []
         for part, output in zip(parts, outputs, strict=True):
-            graphon = LatentGraphon(seen(part.x, part.y, output), criterion, density)
-            solved = graphon.solve(
+            seen = latents_of(part, n, depth, activation, output=output)
+            solved = LatentGraphon(seen, criterion, density).solve(
                 samples=samples, replicates=2, bins=bins, seed=derive(3, "limit", draw, len(limits))
             )
             limits.append([each.histogram for each in solved.layers[1:-1]])
-        one, two = limits
-        noise = float(np.mean([np.mean(each.error**2) for each in one]))
-        square = without_noise([each.value for each in one], two) - noise
-        found.append(math.sqrt(max(square, 0.0)))
+        found.append(math.sqrt(max(between(*limits), 0.0)))
     return float(np.mean(found))
 
 
@@ -194,10 +181,8 @@ def two_networks(
     gains = []
     for own, mask in zip((0, 1), masks, strict=True):
         gains.append(mean_square(mask, values[1 - own]) - mean_square(mask, values[own]))
-    noise = sum(float(np.mean(each.error**2)) for limit in limits for each in limit)
-    between = mean_square(values[0], values[1]) - noise / len(limits[0])
-    gain = float(np.mean(gains))
-    return {"gain": gain, "between": between, "excess": gain - between}
+    gain, apart = float(np.mean(gains)), between(*limits)
+    return {"gain": gain, "between": apart, "excess": gain - apart}
 
 
 @lru_cache(maxsize=8)
@@ -208,11 +193,7 @@ def between_residuals(
     """Mean squared distance of two SNIP limits whose residuals are drawn, with no network."""
     outputs = 1 if labels == "parity" else OUTPUTS
     data = batch_of(dataset, batch, "mixed", labels)
-    seen = LatentBatch(
-        data.x, widths_of(dataset, n, depth, outputs), activation, gain=gain_of(activation),
-        loss=loss_of(data), y=data.y, parametrisation="standard",
-    )  # fmt: skip
-    graphon = LatentGraphon(seen, "snip", density)
+    graphon = LatentGraphon(latents_of(data, n, depth, activation, outputs), "snip", density)
     found = graphon.solve(samples=256, replicates=residuals, repeats=2, bins=bins, seed=2)
     inner = [each.histogram for each in found.layers[1:-1]]
     # The variance of a mean over two repeats is that over residuals and half of the noise.

@@ -7,14 +7,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from torch import Tensor
 
 from numerics.cutnorm import bracket, lower_bound
-from numerics.data import Dataset
 from numerics.latent_limit import LatentLimit
-from numerics.mlp import MLP
 from numerics.pruning import prune
-from numerics.pruning_report import Pruned
 from numerics.seeds import derive
 from theory.sorting import sas_bias_cells
 from verify.trial import trial
@@ -66,15 +62,9 @@ def between_graphons(
     data = batch_of(dataset, batch)
     net = network(derive(seed, "between graphons"), widths_of(dataset, n, depth), activation)
     pruned = pruned_by(net, data, criterion, density, seed)
-    return _apart(net, data, pruned, seed)[1]
-
-
-def _apart(net: MLP, data: Dataset, pruned: Pruned, seed: int) -> tuple[Tensor, float]:
-    """P of the middle layer, and a lower bound of its distance to the wrong theory's."""
-    middle = middle_of(len(net.weights) - 1)
-    graphon = probabilities(net, data, pruned, middle)
-    wrong = misread(net, data, pruned, middle)
-    return graphon, lower_bound((graphon - wrong).numpy(), seed=seed).lower
+    middle = middle_of(depth)
+    gap = probabilities(net, data, pruned, middle) - misread(net, data, pruned, middle)
+    return lower_bound(gap.numpy(), seed=seed).lower
 
 
 @trial
@@ -86,27 +76,29 @@ def deep_cut(
 
     ``lower``, ``upper``: the ends of the bracket; ``lower_unit``, ``upper_unit``: the same over the
     root mean variance ``P(1 - P)`` of the edges, since the share that one threshold leaves the
-    layer depends on n. ``wrong``: a lower bound of the cut norm of P less that of the nearest wrong
-    theory (``misread``). Criteria without data: ``upper_share`` and ``wrong_share``, the upper end
-    and a lower bound for the mask less the wrong theory's P, over P. Means over the cases.
+    layer depends on n. ``wrong`` (criteria with data): a lower bound of the cut norm of P less that
+    of the nearest wrong theory (``misread``). ``upper_share``, ``wrong_share`` (without): the upper
+    end and a lower bound for the mask less the wrong theory's P, over P. Means over the cases.
     """
     rows = []
     for depth, density in cases:
-        data = batch_of(dataset, batch)
+        data, middle = batch_of(dataset, batch), middle_of(int(depth))
         net = network(seed, widths_of(dataset, n, int(depth)), activation)
         pruned = pruned_by(net, data, criterion, density, seed)
-        kept = pruned.masks[middle_of(int(depth)) - 1]
-        assert kept is not None
-        graphon, wrong = _apart(net, data, pruned, seed)
-        found = bracket((kept.double() - graphon).numpy(), seed=seed, effort="fast")
+        mask = pruned.masks[middle - 1]
+        assert mask is not None
+        kept, graphon = mask.double(), probabilities(net, data, pruned, middle)
+        misreading = misread(net, data, pruned, middle)
+        found = bracket((kept - graphon).numpy(), seed=seed, effort="fast")
         unit = math.sqrt(float((graphon * (1.0 - graphon)).mean()))
-        row = {"lower": found.lower, "upper": found.upper, "wrong": wrong}
+        row = {"lower": found.lower, "upper": found.upper}
         row |= {"lower_unit": found.lower / unit, "upper_unit": found.upper / unit}
         if criterion in CONSTANT:
-            share = float(graphon.mean())
-            missed = (kept.double() - (1.0 + OFF) * share).numpy()
+            share = pruned.densities[middle - 1]
             row["upper_share"] = found.upper / share
-            row["wrong_share"] = lower_bound(missed, seed=seed).lower / share
+            row["wrong_share"] = lower_bound((kept - misreading).numpy(), seed=seed).lower / share
+        else:
+            row["wrong"] = lower_bound((graphon - misreading).numpy(), seed=seed).lower
         rows.append(row)
     return {name: _mean(rows, name) for name in rows[0]}
 

@@ -7,11 +7,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from numerics.latent_batch import LatentBatch
 from numerics.latent_graphon import LatentGraphon
 from numerics.latent_histogram import Estimate
 from numerics.latent_limit import LatentLimit
-from verify.trials.deep_networks import Array, batch_of, gain_of, widths_of, without_noise
+from verify.trials.deep_networks import Array, batch_of, between, latents_of
 
 NEAR = {
     "snip": ("one input", "one class"),
@@ -22,17 +21,14 @@ NEAR = {
 or of the first image alone. Where the limit is constant they are constants ``OFF`` off."""
 
 
-def _averaged(
+@lru_cache(maxsize=16)
+def averaged(
     criterion: str, n: int, depth: int, density: float, batch: int, dataset: str, activation: str,
-    which: str,
+    which: str = "mixed",
 ) -> LatentGraphon:  # fmt: skip
     """The limit of a batch whose residual is left random."""
     data = batch_of(dataset, batch, which)
-    seen = LatentBatch(
-        data.x, widths_of(dataset, n, depth), activation, gain=gain_of(activation), y=data.y,
-        parametrisation="standard",
-    )  # fmt: skip
-    return LatentGraphon(seen, criterion, density)
+    return LatentGraphon(latents_of(data, n, depth, activation), criterion, density)
 
 
 @lru_cache(maxsize=256)
@@ -41,7 +37,7 @@ def reference(
     activation: str, which: str = "mixed", samples: int = 256, replicates: int = 8,
 ) -> LatentLimit:  # fmt: skip
     """A limit averaged over residuals, with no network; ``which`` as in :func:`batch_of`."""
-    graphon = _averaged(criterion, n, depth, density, batch, dataset, activation, which)
+    graphon = averaged(criterion, n, depth, density, batch, dataset, activation, which)
     return graphon.solve(samples=samples, replicates=replicates, repeats=1, bins=bins, seed=1)
 
 
@@ -66,11 +62,8 @@ def near_miss(criterion: str, miss: str, place: Place) -> list[Estimate]:
 @lru_cache(maxsize=64)
 def nearest(criterion: str, place: Place) -> float:
     """Mean squared distance from a limit to the nearest of its near misses, from theory alone."""
-    truth = reference(criterion, *place).layers[1:-1]
-    noise = float(np.mean([np.mean(each.histogram.error**2) for each in truth]))
-    value = [each.histogram.value for each in truth]
-    misses = (near_miss(criterion, miss, place) for miss in NEAR[criterion])
-    return min(without_noise(value, miss) for miss in misses) - noise
+    truth = [each.histogram for each in reference(criterion, *place).layers[1:-1]]
+    return min(between(truth, near_miss(criterion, miss, place)) for miss in NEAR[criterion])
 
 
 @lru_cache(maxsize=256)
@@ -79,7 +72,7 @@ def without_ends(
     samples: int = 512, draws: int = 4,
 ) -> Array:  # fmt: skip
     """Densities of all layers if first and last layer had the scale of a hidden one."""
-    graphon = _averaged(criterion, n, depth, density, batch, dataset, activation, "mixed")
+    graphon = averaged(criterion, n, depth, density, batch, dataset, activation)
     found = []
     for draw in range(draws):
         sides = [(samples, samples)] * (depth + 1)

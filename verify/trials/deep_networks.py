@@ -88,6 +88,21 @@ def loss_of(data: Dataset) -> str:
     return "squared" if data.y.is_floating_point() else "cross-entropy"
 
 
+def latents_of(
+    data: Dataset, n: int, depth: int, activation: str = "relu", outputs: int = OUTPUTS,
+    output: Tensor | None = None,
+) -> LatentBatch:  # fmt: skip
+    """A batch and the law of such networks on it, with no network; the residual of ``output``.
+
+    Without ``output`` the residual is left random.
+    """
+    widths = (data.x.shape[1], *[n] * depth, outputs)
+    return LatentBatch(
+        data.x, widths, activation, gain=gain_of(activation), loss=loss_of(data), y=data.y,
+        output=output, parametrisation="standard",
+    )  # fmt: skip
+
+
 def graphon_of(
     net: MLP, data: Dataset, criterion: str, density: float, own: bool = True
 ) -> LatentGraphon:
@@ -184,6 +199,12 @@ def without_noise(first: list[Array], limit: list[Estimate]) -> float:
     """Mean squared distance of histograms to a sampled limit, less what its sampling adds."""
     noise = float(np.mean([np.mean(each.error**2) for each in limit]))
     return mean_square(first, [each.value for each in limit]) - noise
+
+
+def between(first: list[Estimate], second: list[Estimate]) -> float:
+    """Mean squared distance of two sampled limits, less what the sampling of both adds."""
+    noise = float(np.mean([np.mean(each.error**2) for each in first]))
+    return without_noise([each.value for each in first], second) - noise
 
 
 def root(first: list[Array], second: list[Array]) -> float:
